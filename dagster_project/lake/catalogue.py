@@ -1,0 +1,444 @@
+"""Every table of the lake: its schema, its grain, and what each column means.
+
+The one place where tables are described. From it come the Dagster table schema, the column
+lineage, the data card's dictionary, and the column lists that expectation suites are held to.
+A table that is not here cannot be written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+STRING = pa.string()
+STRINGS = pa.list_(pa.string())
+SCORES = pa.list_(pa.int8())
+TIME = pa.timestamp("us", tz="UTC")
+MESSAGES = pa.list_(pa.struct([("role", STRING), ("content", STRING)]))
+PREFERENCES = pa.list_(
+    pa.struct([("annotator", STRING), ("strength", pa.int8()), ("justification", STRING), ("retained", pa.bool_())])
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. ``origin`` lists the columns it is made from, as ``table.column``."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    origin: tuple[str, ...] = ()
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: a folder of Parquet files, one folder deep for each partition dimension.
+
+    ``parts`` says whether a partition is one file that is made again (``rebuilt``) or a set of
+    files that is only ever added to (``added``).
+    """
+
+    name: str
+    asset: str
+    partitions: tuple[str, ...]
+    grain: tuple[str, ...]
+    meaning: str
+    columns: tuple[Column, ...]
+    parts: str = "rebuilt"
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that every part has."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @cached_property
+    def column_names(self) -> list[str]:
+        """Column names in stored order."""
+        return [column.name for column in self.columns]
+
+
+def _same(table: str, *names: str) -> tuple[Column, ...]:
+    """Columns carried over unchanged from another table."""
+    known = {column.name: column for column in TABLES[table].columns}
+    return tuple(
+        Column(name, known[name].type, known[name].meaning, (f"{table}.{name}",), known[name].nullable)
+        for name in names
+    )
+
+
+TABLES: dict[str, Table] = {}
+
+
+def _table(
+    name: str,
+    asset: str,
+    partitions: tuple[str, ...],
+    grain: tuple[str, ...],
+    meaning: str,
+    *columns: Column,
+    parts: str = "rebuilt",
+) -> None:
+    TABLES[name] = Table(name, asset, partitions, grain, meaning, columns, parts)
+
+
+_table(
+    "raw_prompts",
+    "raw_prompts",
+    ("prompt_batch",),
+    ("intake_number",),
+    "Prompts as delivered, numbered in order of intake; a row that breaks a rule carries it.",
+    Column("prompt_batch", STRING, "the intake that brought the prompt"),
+    Column("intake_number", pa.int64(), "order of intake over all batches, from 1"),
+    Column("prompt_id", STRING, "hash of the messages: the same prompt has the same id everywhere"),
+    Column("file", STRING, "name of the delivered file"),
+    Column("row_number", pa.int64(), "row in that file, from 1"),
+    Column("source", STRING, "where the prompt comes from"),
+    Column("licence", STRING, "the source's licence"),
+    Column("messages", MESSAGES, "the conversation as delivered, without assistant turns; ends with the user"),
+    Column("extra", STRING, "the delivered row's other fields, as JSON", nullable=True),
+    Column("defect", STRING, "the rule that the row breaks", nullable=True),
+)
+
+_table(
+    "curated_prompts",
+    "curated_prompts",
+    ("prompt_batch",),
+    ("intake_number",),
+    "Each delivered prompt, kept or excluded with a reason.",
+    *_same("raw_prompts", "prompt_batch", "intake_number", "prompt_id", "source", "licence", "messages"),
+    Column("turns", pa.int32(), "user turns", ("raw_prompts.messages",)),
+    Column("chars", pa.int64(), "characters over all turns", ("raw_prompts.messages",)),
+    Column("kept", pa.bool_(), "goes on to selection", ("raw_prompts.messages", "raw_prompts.defect")),
+    Column("reason", STRING, "why it was excluded", ("raw_prompts.messages", "raw_prompts.defect"), nullable=True),
+    Column("detail", STRING, "the figure or rule behind the reason", ("raw_prompts.defect",), nullable=True),
+    Column("duplicate_of", pa.int64(), "intake number of the first of its kind", ("raw_prompts.messages",), True),
+)
+
+_table(
+    "selected_prompts",
+    "selected_prompts",
+    ("prompt_batch",),
+    ("prompt_id",),
+    "Kept prompts, selected or not; the selected ones are whole conversations that end with the user.",
+    *_same("curated_prompts", "prompt_batch", "prompt_id", "intake_number", "source", "licence"),
+    Column("messages", MESSAGES, "the conversation, assistant turns filled in", ("curated_prompts.messages",)),
+    Column("turns", pa.int32(), "user turns", ("curated_prompts.turns",)),
+    Column("selected", pa.bool_(), "goes on to the models", ("curated_prompts.prompt_id",)),
+    Column("reason", STRING, "why it was not selected", ("curated_prompts.prompt_id",), nullable=True),
+    Column("completion_model", STRING, "the model that wrote the assistant turns; null if there are none", (), True),
+    Column("completion_licence", STRING, "that model's licence", (), nullable=True),
+)
+
+_table(
+    "responses",
+    "responses",
+    ("model", "prompt_batch"),
+    ("model", "prompt_id", "sample_index"),
+    "One answer, or one failure with its reason, for each selected prompt and sample.",
+    Column("model", STRING, "slug in models.yaml"),
+    *_same("selected_prompts", "prompt_batch", "prompt_id"),
+    Column("sample_index", pa.int16(), "sample of this prompt, from 0"),
+    Column("response_id", STRING, "hash of model, prompt and request", ("selected_prompts.messages",)),
+    Column("request_hash", STRING, "hash of all that was asked", ("selected_prompts.messages",)),
+    Column("status", STRING, "`ok` or `failed`"),
+    Column("reason", STRING, "why it failed", nullable=True),
+    Column("response", STRING, "the answer", ("selected_prompts.messages",), nullable=True),
+    Column("finish_reason", STRING, "as the server gave it: `stop`, `length` …", nullable=True),
+    Column("prompt_tokens", pa.int32(), "tokens read", nullable=True),
+    Column("completion_tokens", pa.int32(), "tokens written", nullable=True),
+    Column("cost_usd", pa.float64(), "US dollars, at the prices of that day"),
+    Column("model_name", STRING, "the name sent to the endpoint"),
+    Column("revision", STRING, "the weights' revision"),
+    Column("parameters", STRING, "sampling parameters and system prompt, as JSON"),
+    Column("licence", STRING, "the model's licence on that day"),
+    Column("outputs_may_train", pa.bool_(), "whether its terms let outputs train other models"),
+    Column("attempts", pa.int16(), "requests sent for this answer"),
+    Column("seconds", pa.float64(), "from request to answer", nullable=True),
+    Column("answered_at", TIME, "when the answer was written down"),
+)
+
+_table(
+    "annotation_tasks",
+    "annotation_tasks",
+    ("campaign",),
+    ("task_id", "position"),
+    "The responses of each task in shown order, frozen when exported.",
+    Column("campaign", STRING, "slug in campaigns.yaml"),
+    Column("task_id", STRING, "the task", ("responses.response_id",)),
+    Column("position", pa.int8(), "place in shown order, from 1", ("responses.response_id",)),
+    Column("prompt_id", STRING, "the prompt", ("responses.prompt_id",)),
+    Column("response_id", STRING, "the response", ("responses.response_id",)),
+    Column("messages", MESSAGES, "the conversation up to the response", ("selected_prompts.messages",)),
+    Column("response", STRING, "the response", ("responses.response",)),
+    Column("model", STRING, "who wrote it; null if unknown", ("responses.model",), nullable=True),
+    Column("model_name", STRING, "the name sent to the endpoint", ("responses.model_name",), nullable=True),
+    Column("revision", STRING, "the weights' revision", ("responses.revision",), nullable=True),
+    Column("parameters", STRING, "sampling parameters, as JSON", ("responses.parameters",), nullable=True),
+    Column("request_hash", STRING, "the request", ("responses.request_hash",), nullable=True),
+    Column("model_licence", STRING, "the model's licence then", ("responses.licence",), nullable=True),
+    Column("outputs_may_train", pa.bool_(), "the model's terms then", ("responses.outputs_may_train",), nullable=True),
+    Column("source", STRING, "the prompt's source", ("selected_prompts.source",)),
+    Column("source_licence", STRING, "the prompt's licence", ("selected_prompts.licence",)),
+    Column("completion_model", STRING, "who wrote the turns in between", ("selected_prompts.completion_model",), True),
+    Column("completion_licence", STRING, "that model's licence", ("selected_prompts.completion_licence",), True),
+    Column("vendor", STRING, "who rates the task"),
+    Column("guideline_version", STRING, "the guideline it is rated under"),
+    Column("annotators", pa.int8(), "annotators ordered in the first round"),
+)
+
+_table(
+    "intake",
+    "deliveries",
+    ("campaign",),
+    ("delivery_id",),
+    "One row for each delivered file that has rows of the campaign, with what became of them.",
+    Column("campaign", STRING, "slug in campaigns.yaml"),
+    Column("delivery_id", STRING, "hash of the file's bytes"),
+    Column("vendor", STRING, "who delivered it"),
+    Column("file", STRING, "the file's name in the inbox"),
+    Column("bytes", pa.int64(), "the file's size"),
+    Column("file_rows", pa.int64(), "rows in the file, over all campaigns"),
+    Column("rows", pa.int64(), "rows accounted for in this campaign"),
+    Column("accepted", pa.int64(), "of these, rows in the canonical shape"),
+    Column("quarantined", pa.int64(), "of these, rows that break a rule"),
+    Column("simulated", pa.bool_(), "the vendor is a program that rates by dice"),
+    Column("received_at", TIME, "when the file was taken in"),
+    parts="added",
+)
+
+_table(
+    "deliveries",
+    "deliveries",
+    ("campaign",),
+    ("delivery_id", "row_number"),
+    "Each accepted row of each delivered file in the canonical shape: one annotator's ratings of one response.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("annotation_tasks.campaign",)),
+    Column("delivery_id", STRING, "hash of the file's bytes"),
+    Column("row_number", pa.int64(), "row in the file, from 1"),
+    Column("task_id", STRING, "the task", ("annotation_tasks.task_id",)),
+    Column("response_id", STRING, "the response", ("annotation_tasks.response_id",)),
+    Column("annotator", STRING, "keyed pseudonym of the worker"),
+    Column("vendor", STRING, "who delivered it"),
+    Column("scores", SCORES, "one rating an attribute, in the rubric's order; null where missing"),
+    Column("flags", STRINGS, "reasons for which the response could not be rated"),
+    Column("preference", pa.int8(), "-3..-1 or 1..3: the first or the last response is better", nullable=True),
+    Column("justification", STRING, "the annotator's words on the preference", nullable=True),
+    Column("submitted_at", TIME, "when the annotator submitted, by the vendor's clock"),
+    Column("revision", pa.int32(), "the vendor's revision number, from 1"),
+    Column("withdrawn", pa.bool_(), "the vendor takes this annotation back"),
+    Column("round", pa.int8(), "the order that it answers, from 1"),
+    Column("guideline_version", STRING, "the guideline it was made under", ("annotation_tasks.guideline_version",)),
+    Column("seconds", pa.float32(), "time spent, if the vendor tells", nullable=True),
+    Column("simulated", pa.bool_(), "made by a program that rates by dice"),
+    parts="added",
+)
+
+_table(
+    "quarantine",
+    "deliveries",
+    ("campaign",),
+    ("delivery_id", "row_number"),
+    "Each delivered row that breaks a rule, with the rule; its text stays in the vault.",
+    Column("campaign", STRING, "the campaign that it was delivered for"),
+    Column("delivery_id", STRING, "hash of the file's bytes"),
+    Column("file", STRING, "the file's name in the inbox"),
+    Column("row_number", pa.int64(), "row in the file, from 1"),
+    Column("rule", STRING, "the rule it breaks, in one word"),
+    Column("message", STRING, "what is wrong, and what to do"),
+    parts="added",
+)
+
+_table(
+    "annotations",
+    "annotations",
+    ("campaign",),
+    ("task_id", "response_id", "annotator"),
+    "All deliveries merged: the latest rating of each response by each annotator.",
+    *_same(
+        "deliveries",
+        *("campaign", "task_id", "response_id", "annotator", "vendor", "scores", "flags", "preference"),
+        *("justification", "submitted_at", "revision", "round", "guideline_version", "seconds", "simulated"),
+        *("delivery_id", "row_number"),
+    ),
+    Column("position", pa.int8(), "place of the response in shown order", ("annotation_tasks.position",)),
+)
+
+_table(
+    "annotation_fates",
+    "annotations",
+    ("campaign",),
+    ("delivery_id", "row_number"),
+    "What became of each delivered row: accounted for exactly once.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("deliveries.campaign",)),
+    Column("delivery_id", STRING, "hash of the file's bytes", ("deliveries.delivery_id",)),
+    Column("row_number", pa.int64(), "row in the file", ("deliveries.row_number",)),
+    Column(
+        "fate",
+        STRING,
+        "`used`, `superseded`, `duplicate`, `withdrawn` or `quarantined`",
+        ("deliveries.submitted_at", "deliveries.revision", "quarantine.rule"),
+    ),
+    Column("rule", STRING, "the rule behind it; null if used", ("quarantine.rule",), nullable=True),
+)
+
+_table(
+    "annotator_quality",
+    "annotator_quality",
+    ("campaign",),
+    ("annotator",),
+    "Each annotator's record in the campaign, and whether the ratings can be trusted, by rule.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("annotations.campaign",)),
+    Column("annotator", STRING, "keyed pseudonym", ("annotations.annotator",)),
+    Column("vendor", STRING, "who employs the annotator", ("annotations.vendor",)),
+    Column("tasks", pa.int64(), "tasks rated", ("annotations.task_id",)),
+    Column("deviation", pa.float64(), "mean absolute distance from the others' mean", ("annotations.scores",), True),
+    Column("bias", pa.float64(), "mean signed distance from the others' mean", ("annotations.scores",), True),
+    Column("straight_lining", pa.float64(), "share of tasks rated with one number", ("annotations.scores",), True),
+    Column("identical", pa.float64(), "highest share of tasks rated as one other", ("annotations.scores",), True),
+    Column("identical_with", STRING, "that other annotator", ("annotations.annotator",), nullable=True),
+    Column("shared_tasks", pa.int64(), "tasks shared with that other", ("annotations.task_id",)),
+    Column("flagged", pa.float64(), "share of responses flagged as invalid", ("annotations.flags",)),
+    Column("trusted", pa.bool_(), "by all rules", ("annotations.scores",)),
+    Column("rule", STRING, "the first rule broken", ("annotations.scores",), nullable=True),
+    Column("figure", pa.float64(), "the figure that breaks it", ("annotations.scores",), nullable=True),
+    Column("threshold", pa.float64(), "what the rule allows", (), nullable=True),
+)
+
+_table(
+    "top_up_tasks",
+    "top_up_tasks",
+    ("campaign",),
+    ("round", "task_id"),
+    "The ledger of orders for further annotators: one part a round, never ordered twice.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("annotation_tasks.campaign",)),
+    Column("round", pa.int8(), "order number, from 2; the first round is the tasks themselves"),
+    Column("task_id", STRING, "the task", ("annotation_tasks.task_id",)),
+    Column("annotators", pa.int8(), "further annotators ordered", ("annotations.annotator",)),
+    Column("reason", STRING, "`disputed` or `replacement`", ("annotations.scores", "annotator_quality.trusted")),
+    parts="added",
+)
+
+_table(
+    "campaign_closings",
+    "top_up_tasks",
+    ("campaign",),
+    ("campaign",),
+    "Campaigns that take no more ratings.",
+    Column("campaign", STRING, "slug in campaigns.yaml"),
+    Column("closed_at", TIME, "when it was closed"),
+    parts="added",
+)
+
+_table(
+    "retained_annotations",
+    "retained_annotations",
+    ("campaign",),
+    ("task_id", "response_id", "annotator"),
+    "Every annotation with the stage that it reached and the reason.",
+    *_same("annotations", *(c.name for c in TABLES["annotations"].columns)),
+    Column(
+        "stage",
+        STRING,
+        "the step that decided: `validity`, `trust`, `coverage`, `closest`, `dispute`, `kept`",
+        ("annotations.scores", "annotations.flags", "annotator_quality.trusted"),
+    ),
+    Column(
+        "reason",
+        STRING,
+        "why it left; null if kept",
+        ("annotations.scores", "annotations.flags", "annotator_quality.trusted"),
+        nullable=True,
+    ),
+    Column("preference_retained", pa.bool_(), "the preference is among the closest", ("annotations.preference",)),
+)
+
+_table(
+    "agreement",
+    "agreement",
+    ("campaign",),
+    ("stage", "attribute", "statistic", "estimator"),
+    "Agreement at each stage, beside what the same selection gives on shuffled ratings.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("retained_annotations.campaign",)),
+    Column(
+        "stage",
+        STRING,
+        "`collected`, `trusted`, `closest` or `retained`: the annotations that are left",
+        ("retained_annotations.stage",),
+    ),
+    Column("attribute", STRING, "attribute of the rubric; `*` where it concerns all"),
+    Column("statistic", STRING, "`quadratic_kappa`, `ordinal_alpha`, `task_retention` or `annotation_retention`"),
+    Column("estimator", STRING, "`pooled`, `fixed_slots`, or `none` where there is no choice"),
+    Column("value", pa.float64(), "the figure; null if undefined", ("retained_annotations.scores",), nullable=True),
+    Column("shuffled", pa.float64(), "its mean on shuffled ratings", ("retained_annotations.scores",), nullable=True),
+    Column("units", pa.int64(), "responses (for retention: tasks or annotations) behind it", nullable=False),
+    Column("pairs", pa.int64(), "pairs of ratings behind it", nullable=True),
+)
+
+_table(
+    "consensus",
+    "consensus",
+    ("campaign",),
+    ("task_id", "response_id"),
+    "The published rating of each response within its task.",
+    *_same("retained_annotations", "campaign", "task_id", "response_id", "position"),
+    Column("scores", SCORES, "mean of those kept, rounded half up; null below two", ("retained_annotations.scores",)),
+    Column("spreads", SCORES, "highest minus lowest of those kept", ("retained_annotations.scores",)),
+    Column("n_annotators", pa.int8(), "annotators kept", ("retained_annotations.annotator",)),
+    Column("simulated", pa.bool_(), "any rating behind it is simulated", ("retained_annotations.simulated",)),
+)
+
+_table(
+    "preferences",
+    "consensus",
+    ("campaign",),
+    ("task_id",),
+    "The preference of each published task, or the reason why it has none.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("retained_annotations.campaign",)),
+    Column("task_id", STRING, "the task", ("retained_annotations.task_id",)),
+    Column(
+        "strength",
+        pa.int8(),
+        "-3..-1 or 1..3; null if there is none",
+        ("retained_annotations.preference",),
+        nullable=True,
+    ),
+    Column(
+        "reason",
+        STRING,
+        "`too_few`, `disputed` or `tie`; null if there is one",
+        ("retained_annotations.preference",),
+        True,
+    ),
+    Column(
+        "statement",
+        STRING,
+        "a retained justification nearest to the mean",
+        ("retained_annotations.justification",),
+        True,
+    ),
+    Column("all_preferences", PREFERENCES, "every trusted preference", ("retained_annotations.preference",)),
+)
+
+_table(
+    "expectation_results",
+    "",
+    ("table",),
+    ("table", "partition", "content_hash", "suite_hash", "expectation"),
+    "What each expectation found, for exactly the bytes it read.",
+    Column("table", STRING, "the table"),
+    Column("partition", STRING, "the partition key"),
+    Column("content_hash", STRING, "hash of the partition's files"),
+    Column("suite_hash", STRING, "hash of the suite's file"),
+    Column("expectation", STRING, "the check's name"),
+    Column("severity", STRING, "`critical`, `warning` or `info`"),
+    Column("passed", pa.bool_(), "whether it holds"),
+    Column("element_count", pa.int64(), "rows looked at", nullable=True),
+    Column("unexpected_count", pa.int64(), "rows that break it", nullable=True),
+    Column("observed", STRING, "the observed value, as JSON", nullable=True),
+    Column("sample", STRING, "some values that break it, as JSON", nullable=True),
+    Column("error", STRING, "why it could not be evaluated", nullable=True),
+    parts="added",
+)

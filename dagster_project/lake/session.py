@@ -1,0 +1,153 @@
+"""One in-memory DuckDB for one step: tables come in as views, statements are run from `sql/`.
+
+A statement is a file with a header::
+
+    -- What it answers, in a sentence or two.
+    -- inputs: responses, selected_prompts
+    -- parameters: campaign, seed
+    -- grain: task_id, position
+    -- output: campaign, task_id, position
+
+Names under ``inputs`` are relations that the session has under exactly these names;
+names under ``parameters`` are used as ``$name``. A test holds every file to its header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from dagster_project.lake.catalogue import TABLES
+from dagster_project.lake.store import Lake, Partition
+from dagster_project.settings.home import PROJECT_ROOT
+
+SQL_FOLDER = PROJECT_ROOT / "sql"
+_NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One file of `sql/` with its header."""
+
+    name: str
+    text: str
+    summary: str
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    grain: tuple[str, ...]
+    output: tuple[str, ...]
+
+
+@cache
+def load_statement(name: str) -> Statement:
+    """Read ``sql/<name>.sql``; the name may lead through folders, as in ``quality/closest``."""
+    text = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    fields: dict[str, tuple[str, ...]] = {}
+    summary: list[str] = []
+    key = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        words = line.removeprefix("--").strip()
+        head, colon, rest = words.partition(":")
+        if colon and head in ("inputs", "parameters", "grain", "output"):
+            key, words = head, rest
+        if key:
+            fields[key] = fields.get(key, ()) + tuple(word.strip() for word in words.split(",") if word.strip())
+        else:
+            summary.append(words)
+    return Statement(
+        name,
+        text,
+        " ".join(summary),
+        fields.get("inputs", ()),
+        fields.get("parameters", ()),
+        fields.get("grain", ()),
+        fields.get("output", ()),
+    )
+
+
+class Session:
+    """An in-memory DuckDB with a statement runner; use as a context manager.
+
+    Example:
+        >>> with Session() as session:
+        ...     session.frame("numbers", pl.DataFrame({"n": [1, 2, 3]}))
+        ...     session.connection.execute("select sum(n) from numbers").fetchall()
+        [(6,)]
+    """
+
+    def __init__(self, temporary: Path | None = None) -> None:
+        config: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        if temporary:
+            config["temp_directory"] = str(temporary)
+        self.connection = duckdb.connect(":memory:", config=config)
+        self.connection.execute("set timezone = 'UTC'")
+        self.connection.execute("set enable_progress_bar = false")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def table(self, lake: Lake, table: str, partition: Partition | None = None, name: str | None = None) -> None:
+        """Give a lake table, or one partition of it, as a view; absent files give no rows."""
+        view = _checked(name or table)
+        parts = lake.parts(table, partition)
+        if not parts:
+            self.frame(view, TABLES[table].schema.empty_table())
+            return
+        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
+        self.connection.execute(
+            f"create or replace temp view {view} as from read_parquet([{files}], hive_partitioning = false)"
+        )
+
+    def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
+        """Give rows from Python as a table."""
+        arrow = rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows
+        self.connection.register("incoming_rows", arrow)
+        self.connection.execute(f"create or replace temp table {_checked(name)} as from incoming_rows")
+        self.connection.unregister("incoming_rows")
+
+    def create(self, name: str, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Keep the result of ``sql/<statement>.sql`` as a table for later statements."""
+        loaded = load_statement(statement)
+        self.connection.execute(
+            f"create or replace temp table {_checked(name)} as\n{loaded.text}", _bound(loaded, parameters)
+        )
+
+    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Return the result of ``sql/<statement>.sql``."""
+        loaded = load_statement(statement)
+        result: pl.DataFrame = self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).pl()
+        return result
+
+    def arrow(self, name: str) -> pa.Table:
+        """Return a table or view of this session as Arrow, types kept."""
+        return self.connection.sql(f"from {_checked(name)}").to_arrow_table()
+
+
+def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return just the parameters that a statement names, so that steps can share one dictionary."""
+    given = parameters or {}
+    if missing := [name for name in statement.parameters if name not in given]:
+        raise ValueError(f"sql/{statement.name}.sql needs the parameters {missing}")
+    return {name: given[name] for name in statement.parameters}
+
+
+def _checked(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"not a relation name: {name!r}")
+    return name

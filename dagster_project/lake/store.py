@@ -1,0 +1,115 @@
+"""The lake: tables as folders of Parquet files, ``lake/<table>/<dimension>=<key>/…/<part>.parquet``.
+
+Belongs here: paths, atomic writes, reads, content hashes. Does not belong here: what the
+tables mean (`catalogue`), or questions over them (`session` and `sql/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dagster_project.identity import digest, file_sha256
+from dagster_project.lake.catalogue import TABLES, Table
+from dagster_project.lake.parquet import write_parquet
+
+Partition = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write left on disk."""
+
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All tables under one folder."""
+
+    root: Path
+
+    def write(self, table: str, partition: Partition, rows: pl.DataFrame | pa.Table) -> Written:
+        """Make a partition of a rebuilt table again: one file, sorted by the grain.
+
+        Raises:
+            ValueError: the rows lack a column, or hold a null where none may be.
+        """
+        described = self._described(table, "rebuilt")
+        return self._store(self._folder(described, partition) / "part.parquet", described, rows)
+
+    def add(self, table: str, partition: Partition, part: str, rows: pl.DataFrame | pa.Table) -> Written | None:
+        """Add a part to a table that is only ever added to; return None if it is there already."""
+        described = self._described(table, "added")
+        path = self._folder(described, partition) / f"{part}.parquet"
+        return None if path.exists() else self._store(path, described, rows)
+
+    def parts(self, table: str, partition: Partition | None = None) -> list[Path]:
+        """Return the files of a partition, or of a whole table, sorted by path.
+
+        A partition may name only some dimensions: the others are then taken whole.
+        """
+        described = TABLES[table]
+        wanted = partition or {}
+        if unknown := set(wanted) - set(described.partitions):
+            raise ValueError(f"{table} is not partitioned by {sorted(unknown)}")
+        folders = "/".join(f"{name}={wanted.get(name, '*')}" for name in described.partitions)
+        return sorted((self.root / table).glob(f"{folders}/*.parquet"))
+
+    def exists(self, table: str, partition: Partition) -> bool:
+        """Say whether a partition has been written."""
+        return bool(self.parts(table, partition))
+
+    def read(self, table: str, partition: Partition | None = None) -> pl.DataFrame:
+        """Read a partition or a whole table; absent files read as no rows."""
+        parts = self.parts(table, partition)
+        tables = [pq.read_table(path, partitioning=None) for path in parts]
+        frame = pl.from_arrow(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def rows(self, table: str, partition: Partition | None = None) -> int:
+        """Count rows from the files' footers."""
+        return sum(pq.read_metadata(path).num_rows for path in self.parts(table, partition))
+
+    def content_hash(self, table: str, partition: Partition | None = None) -> str:
+        """Return a hash over the names and bytes of a partition's files."""
+        return digest([[path.name, file_sha256(path)] for path in self.parts(table, partition)])
+
+    def _described(self, table: str, parts: str) -> Table:
+        described = TABLES[table]
+        if described.parts != parts:
+            raise ValueError(f"{table} is {described.parts}, not {parts}")
+        return described
+
+    def _folder(self, table: Table, partition: Partition) -> Path:
+        if set(partition) != set(table.partitions):
+            raise ValueError(f"{table.name} is partitioned by {table.partitions}, not by {sorted(partition)}")
+        return self.root.joinpath(table.name, *(f"{name}={partition[name]}" for name in table.partitions))
+
+    def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table) -> Written:
+        shaped = in_shape(table, rows)
+        write_parquet(path, shaped)
+        return Written(path, shaped.num_rows)
+
+
+def in_shape(table: Table, rows: pl.DataFrame | pa.Table) -> pa.Table:
+    """Return rows with the table's columns, types and order.
+
+    Raises:
+        ValueError: a column is missing, or holds a null where none may be.
+    """
+    arrow = rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows
+    if missing := set(table.column_names) - set(arrow.column_names):
+        raise ValueError(f"{table.name}: these columns are missing: {sorted(missing)}")
+    arrow = arrow.select(table.column_names)
+    for column in table.columns:
+        if not column.nullable and arrow[column.name].null_count:
+            raise ValueError(f"{table.name}: column {column.name} holds nulls")
+    return arrow.cast(table.schema).sort_by([(name, "ascending") for name in table.grain])

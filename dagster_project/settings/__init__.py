@@ -1,0 +1,138 @@
+"""Typed configuration, read from ``config/`` (or the folder that STEERWORKS_CONFIG names).
+
+Belongs here: the shape and the validation of what a user edits. Does not belong here:
+anything that reads data or acts on it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from dagster_project.errors import SteerworksError
+from dagster_project.settings.agreement import AgreementPolicy, TrustRules
+from dagster_project.settings.automation import AutomationFile
+from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
+from dagster_project.settings.curation import CurationFile
+from dagster_project.settings.home import PROJECT_ROOT, Home
+from dagster_project.settings.models import Endpoint, ModelsFile, ModelSpec
+from dagster_project.settings.releases import ReleaseSpec, base_version
+from dagster_project.settings.rubric import Rubric
+from dagster_project.settings.vendors import Vendor, VendorsFile
+from dagster_project.settings.yaml_file import load_model
+
+__all__ = [
+    "PROJECT_ROOT",
+    "AgreementPolicy",
+    "AutomationFile",
+    "Campaign",
+    "CurationFile",
+    "Endpoint",
+    "Home",
+    "ModelSpec",
+    "ModelsFile",
+    "Pairing",
+    "ReleaseSpec",
+    "Rubric",
+    "Settings",
+    "TrustRules",
+    "Vendor",
+    "VendorsFile",
+    "base_version",
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All configuration of one installation; each file is read when first asked for."""
+
+    folder: Path
+    home: Home = field(default_factory=Home.from_environment)
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Return the settings that STEERWORKS_CONFIG and STEERWORKS_HOME name."""
+        folder = Path(os.environ.get("STEERWORKS_CONFIG") or PROJECT_ROOT / "config").resolve()
+        return cls(folder, Home.from_environment())
+
+    @cached_property
+    def models(self) -> ModelsFile:
+        """Endpoints and models."""
+        return load_model(self.folder / "models.yaml", ModelsFile)
+
+    @cached_property
+    def vendors(self) -> VendorsFile:
+        """Annotation vendors."""
+        return load_model(self.folder / "vendors.yaml", VendorsFile)
+
+    @cached_property
+    def curation(self) -> CurationFile:
+        """Which prompts enter; its completion model is checked against `models.yaml`."""
+        curation = load_model(self.folder / "curation.yaml", CurationFile)
+        self._require_models("curation.yaml: completion_model", (curation.completion_model,))
+        return curation
+
+    @cached_property
+    def automation(self) -> AutomationFile:
+        """Schedules and their budgets."""
+        return load_model(self.folder / "automation.yaml", AutomationFile)
+
+    @cached_property
+    def campaigns(self) -> dict[str, Campaign]:
+        """Campaigns by slug; their vendors and models are checked to exist."""
+        campaigns = load_model(self.folder / "campaigns.yaml", CampaignsFile).campaigns
+        for slug, campaign in campaigns.items():
+            if campaign.vendor not in self.vendors.vendors:
+                raise SteerworksError(
+                    f"{self.folder / 'campaigns.yaml'}: campaign `{slug}` names the vendor `{campaign.vendor}`, "
+                    f"which vendors.yaml does not have. It has: {', '.join(sorted(self.vendors.vendors))}."
+                )
+            if campaign.pairing and campaign.pairing.models:
+                self._require_models(f"campaigns.yaml: campaign `{slug}`", campaign.pairing.models)
+        return campaigns
+
+    def campaign(self, slug: str) -> Campaign:
+        """Return one campaign.
+
+        Raises:
+            SteerworksError: no campaign has this slug.
+        """
+        if slug not in self.campaigns:
+            raise SteerworksError(
+                f"there is no campaign `{slug}` in {self.folder / 'campaigns.yaml'}; "
+                f"it has: {', '.join(sorted(self.campaigns)) or 'none'}."
+            )
+        return self.campaigns[slug]
+
+    def vendor_of(self, campaign: str) -> Vendor:
+        """Return the vendor who rates a campaign's tasks."""
+        return self.vendors.vendors[self.campaign(campaign).vendor]
+
+    def rubric_of(self, campaign: str) -> Rubric:
+        """Return the rubric of a campaign."""
+        return load_model(self.folder / self.campaign(campaign).rubric, Rubric)
+
+    def policy_of(self, campaign: str) -> AgreementPolicy:
+        """Return the agreement policy of a campaign."""
+        return load_model(self.folder / self.campaign(campaign).policy, AgreementPolicy)
+
+    def release_path(self, version: str) -> Path:
+        """Return the file that describes a release; a candidate is described by its base version's."""
+        return self.folder / "releases" / f"{base_version(version)}.yaml"
+
+    def release(self, version: str) -> ReleaseSpec:
+        """Return what goes into a release."""
+        spec = load_model(self.release_path(version), ReleaseSpec)
+        for slug in spec.campaigns:
+            self.campaign(slug)
+        return spec
+
+    def _require_models(self, where: str, slugs: tuple[str, ...]) -> None:
+        unknown = [slug for slug in slugs if slug not in self.models.models]
+        if unknown:
+            raise SteerworksError(
+                f"{self.folder}/{where} names models that models.yaml does not have: {', '.join(unknown)}. "
+                f"It has: {', '.join(sorted(self.models.models))}."
+            )

@@ -1,0 +1,50 @@
+"""`config/agreement.yaml`: whom to trust, what to keep, what to publish.
+
+The defaults are HelpSteer2's (arXiv 2406.08673, section 2.1), with its open points decided.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dagster_project.settings.yaml_file import Strict
+
+
+class TrustRules(Strict):
+    """An annotator who breaks one of these is untrusted; null switches a rule off.
+
+    Shares are in [0, 1]; deviations are in steps of the rubric's scale.
+    """
+
+    min_tasks: int = Field(default=8, ge=1, description="fewer tasks than this are no evidence")
+    max_deviation: float | None = Field(default=1.25, gt=0, description="mean absolute distance from the others' mean")
+    max_bias: float | None = Field(default=0.9, gt=0, description="absolute mean signed distance from the others")
+    max_straight_lining: float | None = Field(default=0.6, gt=0, le=1, description="tasks rated with one number")
+    max_identical: float | None = Field(default=0.8, gt=0, le=1, description="shared tasks rated exactly as another")
+    min_shared_tasks: int = Field(default=6, ge=2, description="shared tasks before copying is judged")
+
+
+class AgreementPolicy(Strict):
+    """The agreement filter, step by step, and how its statistics are drawn."""
+
+    annotators: int = Field(default=3, ge=1, le=9, description="trusted annotators a task needs")
+    extra_when_disputed: int = Field(default=2, ge=0, le=9)
+    max_annotators: int = Field(default=5, ge=1, le=15)
+    closest: int = Field(default=3, ge=1, le=9, description="how many that agree best are kept")
+    max_range: int = Field(default=2, ge=0, description="of a deciding attribute within those kept")
+    max_preference_range: int = Field(default=2, ge=0)
+    shuffles: int = Field(default=5, ge=1, le=1000, description="permutations behind a shuffled figure")
+    seed: int = 20240612
+    trust: TrustRules = TrustRules()
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.closest > self.annotators:
+            raise ValueError(
+                f"`closest` ({self.closest}) is more than `annotators` ({self.annotators}): no task could be kept"
+            )
+        if self.max_annotators < self.annotators:
+            raise ValueError("`max_annotators` is less than `annotators`")
+        return self

@@ -1,0 +1,30 @@
+"""`config/automation.yaml`: when things run by themselves, and what they may spend."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dagster_project.settings.yaml_file import Strict
+
+
+class NightlyResponses(Strict):
+    """New prompts get their responses at night, as long as the money lasts."""
+
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+    max_usd: float = Field(default=10, ge=0)
+
+
+class WeeklyCandidate(Strict):
+    """A release candidate for every configured release that is not out yet."""
+
+    cron: str = "0 6 * * 1"
+    timezone: str = "UTC"
+
+
+class AutomationFile(Strict):
+    """The whole file."""
+
+    nightly_responses: NightlyResponses = NightlyResponses()
+    weekly_candidate: WeeklyCandidate = WeeklyCandidate()
+    inbox_seconds: int = Field(default=30, ge=5, description="between two looks into the inbox")

@@ -1,0 +1,47 @@
+"""`config/campaigns.yaml`: which responses are compared, by whom, under which rubric and policy."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dagster_project.settings.slugs import Slug
+from dagster_project.settings.yaml_file import Strict
+
+
+class Pairing(Strict):
+    """Which responses to a prompt become tasks: ``pairs_per_prompt`` seeded pairs of different models."""
+
+    prompt_batches: tuple[Slug, ...] = Field(min_length=1)
+    models: tuple[Slug, ...] | None = Field(default=None, description="null: every configured model")
+    pairs_per_prompt: int = Field(default=1, ge=1)
+    seed: int = 1
+
+
+class Campaign(Strict):
+    """A set of tasks sent to one vendor under one guideline version.
+
+    Its tasks are either paired from generated responses (``pairing``) or read from a file of
+    responses that exist already (``imported``, a path from the project's root).
+    """
+
+    vendor: Slug
+    guideline_version: str = Field(min_length=1)
+    pairing: Pairing | None = None
+    imported: str | None = None
+    annotators_per_task: int = Field(default=3, ge=1, le=15)
+    rubric: str = Field(default="rubric.yaml", description="file in the configuration folder")
+    policy: str = Field(default="agreement.yaml", description="file in the configuration folder")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.pairing is None) == (self.imported is None):
+            raise ValueError("a campaign needs either `pairing` or `imported`, and not both")
+        return self
+
+
+class CampaignsFile(Strict):
+    """The whole file."""
+
+    campaigns: dict[Slug, Campaign] = Field(default_factory=dict)

@@ -1,0 +1,117 @@
+"""`config/models.yaml`: which models answer, where, how, at what price and on what terms."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dagster_project.errors import SteerworksError
+from dagster_project.settings.slugs import Slug
+from dagster_project.settings.yaml_file import Strict
+
+EndpointKind = Literal["openai", "embedded"]
+
+
+class Endpoint(Strict):
+    """An OpenAI-compatible server, or the small model that runs inside this process.
+
+    Keys come from the environment variable that ``api_key_env`` names, never from the file.
+    """
+
+    kind: EndpointKind = "openai"
+    base_url: str | None = None
+    api_key_env: str | None = None
+    organization: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    max_in_flight: int = Field(default=16, ge=1, le=10_000)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    timeout_seconds: float = Field(default=120, gt=0)
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.kind == "openai" and not self.base_url:
+            raise ValueError("an endpoint of kind `openai` needs a `base_url`, such as http://127.0.0.1:8000/v1")
+        if self.kind == "embedded" and (self.base_url or self.api_key_env):
+            raise ValueError("the embedded endpoint runs in this process: it takes no `base_url` and no `api_key_env`")
+        return self
+
+
+class Sampling(Strict):
+    """Sampling parameters, sent as the chat API names them; null means the server's own default."""
+
+    max_tokens: int = Field(gt=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+
+
+class Prices(Strict):
+    """US dollars for a million tokens."""
+
+    input_usd_per_million: float = Field(default=0, ge=0)
+    output_usd_per_million: float = Field(default=0, ge=0)
+
+
+class Terms(Strict):
+    """What the model's licence lets be done with its outputs, as read on ``checked_on``."""
+
+    licence: str = Field(min_length=1)
+    outputs_may_train: bool
+    url: str | None = None
+
+
+class ModelSpec(Strict):
+    """One model: one endpoint, one revision, one set of sampling parameters."""
+
+    endpoint: str
+    name: str = Field(min_length=1)
+    revision: str = Field(min_length=1)
+    description: str = ""
+    system_prompt: str | None = None
+    sampling: Sampling
+    samples: int = Field(default=1, ge=1, le=64)
+    prices: Prices = Prices()
+    terms: Terms
+
+
+class ModelsFile(Strict):
+    """The whole file: endpoints by name, models by slug."""
+
+    endpoints: dict[Slug, Endpoint] = Field(min_length=1)
+    models: dict[Slug, ModelSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _endpoints_exist(self) -> Self:
+        for slug, model in self.models.items():
+            if model.endpoint not in self.endpoints:
+                known = ", ".join(sorted(self.endpoints))
+                raise ValueError(
+                    f"model `{slug}` names the endpoint `{model.endpoint}`, which does not exist; "
+                    f"the file has: {known}. Add it under `endpoints`, or name one of these"
+                )
+        return self
+
+    def endpoint_of(self, slug: str) -> Endpoint:
+        """Return the endpoint that serves a model."""
+        return self.endpoints[self.models[slug].endpoint]
+
+    def api_key_of(self, slug: str) -> str | None:
+        """Return the key for a model's endpoint, or None if it needs none.
+
+        Raises:
+            SteerworksError: the environment variable is not set.
+        """
+        variable = self.endpoint_of(slug).api_key_env
+        if variable is None:
+            return None
+        if not os.environ.get(variable):
+            raise SteerworksError(
+                f"model `{slug}`: its endpoint `{self.models[slug].endpoint}` takes its key from the environment "
+                f"variable {variable}, which is not set. Export it, and start again; nothing was asked."
+            )
+        return os.environ[variable]

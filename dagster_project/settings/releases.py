@@ -1,0 +1,29 @@
+"""`config/releases/<version>.yaml`: what goes into a release."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from dagster_project.settings.slugs import Slug
+from dagster_project.settings.yaml_file import Strict
+
+VERSION_PATTERN = r"^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-rc\.[1-9]\d*)?$"
+Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
+
+
+class ReleaseSpec(Strict):
+    """The campaigns, the parent and the terms of one release."""
+
+    campaigns: tuple[Slug, ...] = Field(min_length=1)
+    parent: Version | None = None
+    name: str = Field(min_length=1, description="the data set's pretty name on its card")
+    licence: str = Field(min_length=1, description="the Hub's licence identifier, such as cc-by-4.0")
+    validation_share: float = Field(default=0.05, ge=0, lt=1)
+    seed: int = 1
+
+
+def base_version(version: str) -> str:
+    """Return the version a candidate stands for: ``v1.2.0`` of ``v1.2.0-rc.3``."""
+    return version.partition("-rc.")[0]

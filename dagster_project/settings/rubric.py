@@ -1,0 +1,85 @@
+"""A rubric: what annotators rate, on which scale, and which attributes decide disputes.
+
+No code and no SQL knows an attribute by its name: everything reads them from here.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dagster_project.settings.yaml_file import Strict
+
+
+class Scale(Strict):
+    """Whole numbers from ``lowest`` to ``highest``, both included."""
+
+    lowest: int = Field(ge=-100, le=100)
+    highest: int = Field(ge=-100, le=100)
+
+    @model_validator(mode="after")
+    def _is_upright(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError(f"the scale is upside down: lowest is {self.lowest}, highest is {self.highest}. Swap them")
+        return self
+
+
+class Attribute(Strict):
+    """One thing that is rated, with a text for each level of the scale."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    description: str = Field(min_length=1)
+    levels: dict[int, str] = Field(default_factory=dict)
+    decides: bool = False
+
+
+class Flag(Strict):
+    """A reason for which an annotator refuses to rate a response."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    description: str = Field(min_length=1)
+
+
+RESERVED_NAMES = frozenset(
+    {"prompt", "response", "task_id", "response_id", "prompt_id", "campaign", "model", "vendor", "messages"}
+    | {"n_annotators", "simulated", "annotator", "round", "position", "guideline_version", "stage", "reason"}
+    | {"submitted_at", "revision", "withdrawn", "flags", "preference", "justification", "seconds"}
+)
+
+
+class Rubric(Strict):
+    """Attributes in their published order, the scale they share, and the invalid flags."""
+
+    name: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    scale: Scale
+    attributes: tuple[Attribute, ...] = Field(min_length=1)
+    flags: tuple[Flag, ...] = ()
+    preference: bool = True
+    instructions: str = ""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        names = self.names
+        if len(set(names)) != len(names):
+            raise ValueError("two attributes have the same name")
+        if clash := RESERVED_NAMES.intersection(names):
+            raise ValueError(f"these attribute names are columns of the release already: {sorted(clash)}")
+        if not self.deciding:
+            raise ValueError("no attribute has `decides: true`; at least one must decide disputes")
+        for attribute in self.attributes:
+            strangers = [n for n in attribute.levels if not self.scale.lowest <= n <= self.scale.highest]
+            if strangers:
+                raise ValueError(f"attribute `{attribute.name}` describes levels outside the scale: {strangers}")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Attribute names in the rubric's order: position i of every ``scores`` list."""
+        return [attribute.name for attribute in self.attributes]
+
+    @property
+    def deciding(self) -> list[str]:
+        """Names of the attributes that decide disputes."""
+        return [attribute.name for attribute in self.attributes if attribute.decides]

@@ -1,0 +1,59 @@
+"""`config/vendors.yaml`: who annotates, and in which format files go out and come in."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dagster_project.errors import SteerworksError
+from dagster_project.settings.slugs import Slug
+from dagster_project.settings.yaml_file import Strict
+
+VendorKind = Literal["human", "simulated"]
+SIMULATED_PSEUDONYM_KEY = "published: the simulated vendor employs nobody"
+
+
+class Vendor(Strict):
+    """One vendor. ``slots: fixed`` declares that its annotator ids are the same few raters throughout."""
+
+    kind: VendorKind = "human"
+    description: str = ""
+    licence: str = Field(min_length=1)
+    slots: Literal["crowd", "fixed"] = "crowd"
+    pseudonym_key_env: str | None = "STEERWORKS_PSEUDONYM_KEY"
+    usd_per_annotation: float = Field(default=0, ge=0)
+
+    def pseudonym_key(self) -> str:
+        """Return the key for worker pseudonyms; the simulated vendor's is published.
+
+        Raises:
+            SteerworksError: the environment variable is not set.
+        """
+        if self.kind == "simulated":
+            return SIMULATED_PSEUDONYM_KEY
+        key = os.environ.get(self.pseudonym_key_env or "")
+        if not key:
+            raise SteerworksError(
+                f"worker ids become keyed pseudonyms, and the key in {self.pseudonym_key_env} is not set. "
+                "Make one (`openssl rand -hex 32`), keep it for ever, export it, and start again."
+            )
+        return key
+
+
+class VendorsFile(Strict):
+    """The whole file."""
+
+    vendors: dict[Slug, Vendor] = Field(min_length=1)
+    settle_seconds: float = Field(default=2, ge=0, description="a file younger than this may still be growing")
+    vault_retention_days: int = Field(default=730, ge=1)
+
+    @model_validator(mode="after")
+    def _human_vendors_have_a_key(self) -> Self:
+        for slug, vendor in self.vendors.items():
+            if slug == "prompts":
+                raise ValueError("`prompts` is the inbox folder of prompts; give the vendor another name")
+            if vendor.kind == "human" and not vendor.pseudonym_key_env:
+                raise ValueError(f"vendor `{slug}` needs `pseudonym_key_env`: its workers' ids must not be stored")
+        return self

@@ -1,0 +1,107 @@
+"""Reading one YAML file into one validated model, with errors that name the line.
+
+A message reads ``config/models.yaml:12: models.fast.endpoint: …``: the file, the
+line, the path inside the file and the rule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dagster_project.errors import SteerworksError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Base of all configuration: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys; a configuration must refuse them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands here twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises:
+        SteerworksError: the file is absent, not UTF-8, or not YAML.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise SteerworksError(
+            f"{path}: no such file. Create it, or point STEERWORKS_CONFIG at the folder that has it."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SteerworksError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise SteerworksError(f"{path}{line}: not valid YAML: {problem}. Mend this line.") from None
+
+
+def load_model(path: Path, model: type[Model]) -> Model:
+    """Read a YAML file into a model.
+
+    Raises:
+        SteerworksError: one line for each rule that the file breaks.
+    """
+    content = read_yaml(path)
+    try:
+        return model.model_validate({} if content is None else content)
+    except ValidationError as error:
+        root = yaml.compose(path.read_text(encoding="utf-8"))
+        lines = [_describe(path, root, dict(problem)) for problem in error.errors()]
+        raise SteerworksError("\n".join(lines)) from None
+
+
+def _describe(path: Path, root: yaml.Node | None, problem: dict[str, Any]) -> str:
+    location = [part for part in problem["loc"] if part != "[key]"]
+    line = _line_of(root, location)
+    where = ".".join(str(part) for part in location)
+    rule = problem["msg"].removeprefix("Value error, ").rstrip(".")
+    if problem["type"] == "extra_forbidden":
+        rule = "no such key here; check the spelling"
+    return f"{path}:{line}: {where + ': ' if where else ''}{rule}."
+
+
+def _line_of(node: yaml.Node | None, location: list[Any]) -> int:
+    """Walk down the node tree as far as the location leads; return that node's line, from 1."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        child = _child(node, part)
+        if child is None:
+            break
+        key_line, node = child
+        line = key_line
+    return line
+
+
+def _child(node: yaml.Node | None, part: Any) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item = node.value[part]
+        return item.start_mark.line + 1, item
+    return None

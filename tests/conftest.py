@@ -1,0 +1,46 @@
+"""What all tests share: an empty home and a copy of the default configuration."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dagster_project.lake import Lake
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
+
+SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("STEERWORKS_HOME", str(tmp_path / "home"))
+    return Home.from_environment()
+
+
+@pytest.fixture
+def lake(home: Home) -> Lake:
+    return Lake(home.lake)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the default configuration that a test may edit."""
+    folder = tmp_path / "config"
+    shutil.copytree(PROJECT_ROOT / "config", folder, ignore=shutil.ignore_patterns("*.lock.json"))
+    monkeypatch.setenv("STEERWORKS_CONFIG", str(folder))
+    return folder
+
+
+@pytest.fixture
+def settings(config: Path, home: Home) -> Settings:
+    return Settings(config, home)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public annotation sets, laid beside the project where it is developed."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the public annotation sets are not here ({SHARED_DATA.name} beside the project)")
+    return SHARED_DATA
