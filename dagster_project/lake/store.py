@@ -70,9 +70,7 @@ class Lake:
         """Read a partition or a whole table; absent files read as no rows."""
         parts = self.parts(table, partition)
         tables = [pq.read_table(path, partitioning=None) for path in parts]
-        frame = pl.from_arrow(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        return pl.DataFrame(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
 
     def rows(self, table: str, partition: Partition | None = None) -> int:
         """Count rows from the files' footers."""
