@@ -83,3 +83,19 @@ class Rubric(Strict):
     def deciding(self) -> list[str]:
         """Names of the attributes that decide disputes."""
         return [attribute.name for attribute in self.attributes if attribute.decides]
+
+    def rows(self) -> list[dict[str, str | int | bool]]:
+        """Return the rubric as the relation that SQL joins with: one row an attribute.
+
+        ``position`` counts from 1, as in DuckDB's ``scores[position]``.
+        """
+        return [
+            {
+                "attribute": attribute.name,
+                "position": position,
+                "decides": attribute.decides,
+                "lowest": self.scale.lowest,
+                "highest": self.scale.highest,
+            }
+            for position, attribute in enumerate(self.attributes, start=1)
+        ]
