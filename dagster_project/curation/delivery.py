@@ -1,0 +1,101 @@
+"""Prompt batches as they were delivered: ``inbox/prompts/<batch>/`` holds the file and a note.
+
+The note says the file's source, licence and place in the order of intake. The order never
+changes, so that a duplicate is always the later one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from dagster_project.curation.prompt_files import read_rows
+from dagster_project.errors import SteerworksError
+from dagster_project.identity import file_sha256
+from dagster_project.settings import Home
+from dagster_project.settings.slugs import SLUG_PATTERN
+
+NOTE = "delivery.json"
+
+
+class PromptDelivery(BaseModel):
+    """One delivered prompt file: where it lies, what it is, and its intake numbers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch: str
+    file: str
+    sha256: str
+    source: str
+    licence: str
+    rows: int
+    first_number: int
+
+
+def delivered_batches(home: Home) -> list[PromptDelivery]:
+    """Return all deliveries in order of intake."""
+    notes = (home.inbox / "prompts").glob(f"*/{NOTE}")
+    deliveries = [PromptDelivery.model_validate_json(note.read_text(encoding="utf-8")) for note in notes]
+    return sorted(deliveries, key=lambda delivery: delivery.first_number)
+
+
+def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: str) -> PromptDelivery:
+    """Copy a prompt file into the inbox as a batch; the same bytes again change nothing.
+
+    Raises:
+        SteerworksError: the file cannot be read as prompts, the batch's name is no slug, or the
+            batch exists already with other content.
+    """
+    if not re.match(SLUG_PATTERN, batch):
+        raise SteerworksError(f"`{batch}` cannot name a batch: use lower-case letters, digits, `.` and `-`.")
+    rows = sum(1 for _ in read_rows(path))
+    if rows == 0:
+        raise SteerworksError(f"{path}: the file has no rows. Give a file with at least one prompt.")
+    folder = home.inbox / "prompts"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        known = delivered_batches(home)
+        first = max((delivery.first_number + delivery.rows for delivery in known), default=1)
+        delivery = PromptDelivery(
+            batch=batch,
+            file=path.name,
+            sha256=file_sha256(path),
+            source=source,
+            licence=licence,
+            rows=rows,
+            first_number=first,
+        )
+        earlier = next((other for other in known if other.batch == batch), None)
+        if earlier is not None:
+            return _unchanged(earlier, delivery)
+        _store(folder, path, delivery)
+    return delivery
+
+
+def prompt_file(home: Home, delivery: PromptDelivery) -> Path:
+    """Return where a delivered file lies."""
+    return home.inbox / "prompts" / delivery.batch / delivery.file
+
+
+def _unchanged(earlier: PromptDelivery, again: PromptDelivery) -> PromptDelivery:
+    if earlier.model_copy(update={"first_number": again.first_number}) != again:
+        raise SteerworksError(
+            f"the batch `{again.batch}` was taken in already, with another file, source or licence "
+            f"({earlier.file}, {earlier.rows} rows). Batches are only ever added: choose another name."
+        )
+    return earlier
+
+
+def _store(folder: Path, path: Path, delivery: PromptDelivery) -> None:
+    """Make the batch's folder under another name and rename it, so that it is there whole or not at all."""
+    temporary = folder / f".{delivery.batch}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    shutil.copyfile(path, temporary / delivery.file)
+    (temporary / NOTE).write_text(delivery.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    temporary.rename(folder / delivery.batch)
