@@ -1,0 +1,42 @@
+# Two commands matter: `make release` and `make test`. Each sets up what it needs.
+PYTHON ?= python3.11
+BIN := .venv/bin
+PROJECT_FILES := dagster_project assets tests
+
+.PHONY: help setup release ui test test-fast lint bench lock clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.installed  ## a virtual environment from the lock file
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+release: setup  ## the whole lineage on the embedded model, to a release
+	@$(BIN)/steerworks run
+
+ui: setup  ## the Dagster UI at http://127.0.0.1:3000
+	@$(BIN)/steerworks ui
+
+test: setup lint  ## all checks and tests
+	$(BIN)/pytest
+
+test-fast: setup  ## the tests that take no more than a few seconds each
+	$(BIN)/pytest -n 2 -m 'not slow and not browser'
+
+lint: setup
+	$(BIN)/ruff check $(PROJECT_FILES)
+	$(BIN)/ruff format --check $(PROJECT_FILES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/dg check defs
+
+lock:  ## resolve the dependencies anew (needs uv on the PATH)
+	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+
+clean:  ## forget the starter run: everything under var/, and the lock of v0.1.0
+	rm -rf var config/releases/v0.1.0.lock.json

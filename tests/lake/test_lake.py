@@ -1,0 +1,106 @@
+"""Tables on disk: whole or not at all, in their shape, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_project.lake import TABLES, Lake, Session
+from dagster_project.lake.store import in_shape
+
+PREFERENCES = pl.DataFrame(
+    {
+        "campaign": ["c", "c", "c"],
+        "task_id": ["t3", "t1", "t2"],
+        "strength": [2, None, -1],
+        "reason": [None, "tie", None],
+        "statement": ["better", None, "worse"],
+        "all_preferences": [[{"annotator": "a", "strength": 2, "justification": "better", "retained": True}], [], []],
+    }
+)
+
+
+def test_rows_come_back_in_the_tables_shape_sorted_by_its_grain(lake: Lake) -> None:
+    lake.write("preferences", {"campaign": "c"}, PREFERENCES)
+    rows = lake.read("preferences")
+    assert rows["task_id"].to_list() == ["t1", "t2", "t3"]
+    assert rows["strength"].dtype == pl.Int8
+    assert lake.rows("preferences", {"campaign": "c"}) == 3
+
+
+@given(st.permutations(range(3)))
+def test_the_order_of_rows_makes_no_difference(order: list[int]) -> None:
+    table = TABLES["preferences"]
+    assert in_shape(table, PREFERENCES[order]).equals(in_shape(table, PREFERENCES))
+
+
+def test_equal_rows_give_equal_bytes(lake: Lake, tmp_path: Path) -> None:
+    first = lake.write("preferences", {"campaign": "c"}, PREFERENCES).path.read_bytes()
+    second = Lake(tmp_path / "other").write("preferences", {"campaign": "c"}, PREFERENCES.reverse()).path.read_bytes()
+    assert first == second
+
+
+def test_a_missing_column_or_a_null_where_none_may_be_is_refused_and_nothing_is_written(lake: Lake) -> None:
+    with pytest.raises(ValueError, match=r"missing: \['statement'\]"):
+        lake.write("preferences", {"campaign": "c"}, PREFERENCES.drop("statement"))
+    with pytest.raises(ValueError, match="column task_id holds nulls"):
+        lake.write("preferences", {"campaign": "c"}, PREFERENCES.with_columns(task_id=pl.lit(None, dtype=pl.String)))
+    assert not list(lake.root.rglob("*.*"))
+
+
+def test_a_table_that_is_only_added_to_never_changes_a_part(lake: Lake) -> None:
+    row = pl.DataFrame({"campaign": ["c"], "round": [2], "task_id": ["t"], "annotators": [2], "reason": ["disputed"]})
+    assert lake.add("top_up_tasks", {"campaign": "c"}, "round-2", row) is not None
+    assert lake.add("top_up_tasks", {"campaign": "c"}, "round-2", row.with_columns(annotators=9)) is None
+    assert lake.read("top_up_tasks")["annotators"].to_list() == [2]
+    with pytest.raises(ValueError, match="is added, not rebuilt"):
+        lake.write("top_up_tasks", {"campaign": "c"}, row)
+
+
+def test_absent_partitions_read_as_no_rows(lake: Lake) -> None:
+    assert lake.read("consensus").is_empty()
+    with Session() as session:
+        session.table(lake, "consensus")
+        assert session.arrow("consensus").num_rows == 0
+        assert session.arrow("consensus").column_names == TABLES["consensus"].column_names
+
+
+def test_a_partition_may_be_taken_by_one_of_its_dimensions(lake: Lake) -> None:
+    empty = TABLES["responses"].schema.empty_table()
+    for model in ("m1", "m2"):
+        for batch in ("b1", "b2"):
+            lake.write("responses", {"model": model, "prompt_batch": batch}, empty)
+    assert len(lake.parts("responses", {"prompt_batch": "b1"})) == 2
+    assert len(lake.parts("responses")) == 4
+    with pytest.raises(ValueError, match="not partitioned by"):
+        lake.parts("responses", {"campaign": "c"})
+
+
+def test_the_content_hash_follows_the_bytes(lake: Lake) -> None:
+    lake.write("preferences", {"campaign": "c"}, PREFERENCES)
+    before = lake.content_hash("preferences", {"campaign": "c"})
+    lake.write("preferences", {"campaign": "c"}, PREFERENCES.reverse())
+    assert lake.content_hash("preferences", {"campaign": "c"}) == before
+    lake.write("preferences", {"campaign": "c"}, PREFERENCES[:2])
+    assert lake.content_hash("preferences", {"campaign": "c"}) != before
+
+
+def test_every_origin_names_a_column_of_the_catalogue() -> None:
+    columns = {f"{table.name}.{column.name}" for table in TABLES.values() for column in table.columns}
+    for table in TABLES.values():
+        for column in table.columns:
+            assert set(column.origin) <= columns, f"{table.name}.{column.name}"
+        assert set(table.grain) <= set(table.column_names)
+
+
+def test_a_session_takes_rows_from_python_and_refuses_names_that_are_none() -> None:
+    with Session() as session:
+        session.frame("numbers", pa.table({"n": [1, 2]}))
+        assert session.connection.execute("select sum(n) from numbers").fetchall() == [(3,)]
+        with pytest.raises(ValueError, match="not a relation name"):
+            session.frame("x; drop table y", pa.table({"n": [1]}))

@@ -1,0 +1,105 @@
+"""What a user reads who made a mistake in the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dagster_project.errors import SteerworksError
+from dagster_project.settings import Settings
+
+
+def break_file(config: Path, name: str, old: str, new: str) -> None:
+    path = config / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_default_configuration_is_valid(settings: Settings) -> None:
+    assert len(settings.models.models) == 3
+    assert settings.rubric_of("starter").deciding == ["helpfulness"]
+    assert settings.policy_of("starter").closest == 3
+    assert settings.release("v0.1.0").campaigns == ("starter",)
+    assert settings.curation.completion_model in settings.models.models
+    assert settings.automation.inbox_seconds == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "read", "message"),
+    [
+        (
+            "models.yaml",
+            "kind: embedded",
+            "kind: [embedded",
+            "models",
+            r"models.yaml:\d+: not valid YAML: .* Mend this",
+        ),
+        ("models.yaml", "  embedded:\n", "  other:\n", "models", "names the endpoint `embedded`, which does not exist"),
+        ("models.yaml", "kind: embedded", "kind: openai", "models", r"models.yaml:\d+: endpoints.embedded: .*base_url"),
+        ("models.yaml", "max_tokens: 96", "max_tokns: 96", "models", r"models.yaml:\d+: .*max_tokns: no such key here"),
+        ("models.yaml", "smollm2-135m-plain:", "SmolLM2|plain:", "models", r"models.yaml:\d+: models.SmolLM2\|plain"),
+        ("models.yaml", "smollm2-135m-warm:", "smollm2-135m-plain:", "models", "stands here twice"),
+        ("curation.yaml", "smollm2-135m-plain", "gpt-9", "curation", "models.yaml does not have: gpt-9"),
+        ("campaigns.yaml", "vendor: simulated", "vendor: nobody", "campaigns", "names the vendor `nobody`"),
+        ("vendors.yaml", "simulated:", "prompts:", "vendors", "give the vendor another name"),
+        (
+            "automation.yaml",
+            "max_usd: 10",
+            "max_usd: much",
+            "automation",
+            r"automation.yaml:2: nightly_responses.max_usd",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_and_rule(
+    config: Path, settings: Settings, name: str, old: str, new: str, read: str, message: str
+) -> None:
+    break_file(config, name, old, new)
+    with pytest.raises(SteerworksError, match=message):
+        getattr(settings, read)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{lowest: 0, highest: 4}", "{lowest: 4, highest: 0}", r"rubric.yaml:\d+: scale: the scale is upside down"),
+        ("decides: true", "decides: false", "at least one must decide disputes"),
+        ("name: coherence", "name: helpfulness", "two attributes have the same name"),
+        ("name: coherence", "name: prompt", "columns of the release already"),
+        ("      4: Clear throughout", "      5: Clear throughout", "describes levels outside the scale"),
+    ],
+)
+def test_a_rubric_that_does_not_hold_together_is_refused(
+    config: Path, settings: Settings, old: str, new: str, message: str
+) -> None:
+    break_file(config, "rubric.yaml", old, new)
+    with pytest.raises(SteerworksError, match=message):
+        settings.rubric_of("starter")
+
+
+def test_a_policy_that_could_keep_nothing_is_refused(config: Path, settings: Settings) -> None:
+    break_file(config, "agreement.yaml", "closest: 3", "closest: 4")
+    with pytest.raises(SteerworksError, match="no task could be kept"):
+        settings.policy_of("starter")
+
+
+def test_a_missing_key_is_named_by_its_variable(
+    config: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_file(
+        config, "models.yaml", "    kind: embedded", "    base_url: http://127.0.0.1:9/v1\n    api_key_env: NO_SUCH_KEY"
+    )
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(SteerworksError, match="environment variable NO_SUCH_KEY, which is not set"):
+        settings.models.api_key_of("smollm2-135m-plain")
+
+
+def test_a_release_without_a_description_says_where_it_is_looked_for(settings: Settings) -> None:
+    with pytest.raises(SteerworksError, match=r"releases/v9\.9\.9\.yaml: no such file"):
+        settings.release("v9.9.9")
+
+
+def test_a_candidate_is_described_by_its_version(settings: Settings) -> None:
+    assert settings.release("v0.1.0-rc.3") == settings.release("v0.1.0")
