@@ -1,0 +1,159 @@
+-- Each annotator's record, and whether the ratings can be trusted, by the first rule that the record breaks.
+-- Distances are in steps of the scale, from the mean of all others who rated the same response of the same task,
+-- over all responses and attributes; a mean of the others is (sum - x) / (n - 1), so that
+-- x is (n * x - sum) / (n - 1) away from it. Two annotators whose tasks are too often identical are both set
+-- aside, since ratings cannot tell who copied. A figure without evidence is null, and breaks no rule.
+-- inputs: annotations, rubric
+-- parameters: min_tasks, max_deviation, max_bias, max_straight_lining, max_identical, min_shared_tasks
+-- grain: annotator
+-- output: campaign, annotator, vendor, tasks, deviation, bias, straight_lining, identical, identical_with,
+-- shared_tasks, flagged, trusted, rule, figure, threshold
+with annotators as (
+    select
+        annotator,
+        min(campaign) as campaign,
+        min(vendor) as vendor,
+        count(*) filter (where len(flags) > 0) / count(*) as flagged
+    from annotations
+    group by annotator
+),
+
+ratings as (
+    select
+        annotations.task_id,
+        annotations.response_id,
+        annotations.annotator,
+        rubric.position,
+        annotations.scores[rubric.position]::bigint as score
+    from annotations
+    cross join rubric
+    where annotations.scores[rubric.position] is not null
+),
+
+beside_others as (
+    select
+        annotator,
+        score,
+        count(*) over same_thing as raters,
+        sum(score) over same_thing as sum_of_all
+    from ratings
+    window same_thing as (partition by task_id, response_id, position)
+),
+
+distances as (
+    select
+        annotator,
+        raters,
+        count(*) as ratings,
+        sum(abs(raters * score - sum_of_all)) as absolute,
+        sum(raters * score - sum_of_all) as signed
+    from beside_others
+    where raters > 1
+    group by annotator, raters
+),
+
+deviations as (
+    select
+        annotator,
+        sum(absolute / (raters - 1) order by raters) / sum(ratings) as deviation,
+        sum(signed / (raters - 1) order by raters) / sum(ratings) as bias
+    from distances
+    group by annotator
+),
+
+rated_tasks as (
+    select
+        task_id,
+        annotator,
+        count(*) as scores,
+        min(score) = max(score) as one_number,
+        list((response_id, position, score) order by response_id, position) as all_scores
+    from ratings
+    group by task_id, annotator
+),
+
+habits as (
+    select
+        annotator,
+        count(*) as tasks,
+        count(*) filter (where scores > 2 and one_number)
+        / nullif(count(*) filter (where scores > 2), 0) as straight_lining
+    from rated_tasks
+    group by annotator
+),
+
+likenesses as (
+    select
+        one.annotator,
+        other.annotator as identical_with,
+        count(*) as shared_tasks,
+        count(*) filter (where one.all_scores = other.all_scores) / count(*) as identical
+    from rated_tasks as one
+    join rated_tasks as other on one.task_id = other.task_id and one.annotator <> other.annotator
+    group by one.annotator, other.annotator
+    having count(*) >= $min_shared_tasks
+),
+
+likest as (
+    select annotator, identical_with, shared_tasks, identical
+    from likenesses
+    qualify
+        row_number() over (
+            partition by annotator
+            order by identical desc, shared_tasks desc, identical_with
+        ) = 1
+),
+
+records as (
+    select
+        annotators.campaign,
+        annotators.annotator,
+        annotators.vendor,
+        coalesce(habits.tasks, 0) as tasks,
+        deviations.deviation,
+        deviations.bias,
+        habits.straight_lining,
+        likest.identical,
+        likest.identical_with,
+        coalesce(likest.shared_tasks, 0) as shared_tasks,
+        annotators.flagged
+    from annotators
+    left join habits using (annotator)
+    left join deviations using (annotator)
+    left join likest using (annotator)
+),
+
+broken_rules as (
+    select records.annotator, rules.rule, rules.figure, rules.threshold
+    from records
+    cross join
+        lateral (
+            values
+            (1, 'deviation', records.deviation, $max_deviation::double),
+            (2, 'bias', abs(records.bias), $max_bias::double),
+            (3, 'straight_lining', records.straight_lining, $max_straight_lining::double),
+            (4, 'identical', records.identical, $max_identical::double)
+        ) as rules (place, rule, figure, threshold)
+    where records.tasks >= $min_tasks and rules.figure > rules.threshold
+    qualify row_number() over (partition by records.annotator order by rules.place) = 1
+)
+
+select
+    records.campaign,
+    records.annotator,
+    records.vendor,
+    records.tasks,
+    records.deviation,
+    records.bias,
+    records.straight_lining,
+    records.identical,
+    records.identical_with,
+    records.shared_tasks,
+    records.flagged,
+    broken_rules.rule is null as trusted,
+    broken_rules.rule,
+    broken_rules.figure,
+    broken_rules.threshold
+from records
+left join broken_rules using (annotator)
+order by records.annotator

@@ -1,0 +1,133 @@
+"""Annotators' records by hand, and a panel whose flaws are known."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dagster_project.lake import Lake, Session
+from dagster_project.quality import judge_annotators
+from dagster_project.settings import Settings, TrustRules
+from tests.quality.ratings import PARTITION, Ratings, on_scale, prepared, rubric
+
+
+def records(ratings: Ratings, attributes: int = 2, **rules: float | None) -> dict[str, dict[str, Any]]:
+    with Session() as session:
+        prepared(session, ratings, rubric(attributes))
+        rows = session.query("quality/annotator_quality", TrustRules(**rules).model_dump())
+    return {row["annotator"]: row for row in rows.to_dicts()}
+
+
+def of_all(records: dict[str, dict[str, Any]], column: str) -> dict[str, Any]:
+    return {annotator: row[column] for annotator, row in records.items()}
+
+
+def test_deviation_and_bias_are_measured_from_the_mean_of_the_others() -> None:
+    ratings = Ratings().rate("t", "a", [4, 2]).rate("t", "b", [2, 2]).rate("t", "c", [1, None])
+    found = records(ratings)
+    assert of_all(found, "deviation") == {"a": (2.5 + 0) / 2, "b": (0.5 + 0) / 2, "c": 2.0}
+    assert of_all(found, "bias") == {"a": 1.25, "b": -0.25, "c": -2.0}
+    assert of_all(found, "tasks") == {"a": 1, "b": 1, "c": 1}
+
+
+def test_an_annotator_without_others_has_no_deviation_and_is_trusted() -> None:
+    [row] = records(Ratings().rate("t", "a", [4, 0]), min_tasks=1).values()
+    assert (row["deviation"], row["bias"], row["identical"], row["identical_with"]) == (None, None, None, None)
+    assert (row["trusted"], row["shared_tasks"]) == (True, 0)
+
+
+def test_straight_lining_counts_tasks_with_more_than_two_scores_that_are_one_number() -> None:
+    ratings = Ratings().rate("t", "a", [3, 3], [3, 3]).rate("u", "a", [3, 3], [3, 2]).rate("v", "a", [3, 3])
+    assert records(ratings)["a"]["straight_lining"] == 0.5
+    assert records(Ratings().rate("v", "a", [3, 3]))["a"]["straight_lining"] is None
+
+
+def test_identical_names_the_likest_other_and_on_how_many_tasks() -> None:
+    ratings = Ratings()
+    for task in range(6):
+        ratings.rate(f"t{task}", "a", [task % 4, 1], [2, 2])
+        ratings.rate(f"t{task}", "b", [task % 4, 1], [2, 2 if task else 3])
+        ratings.rate(f"t{task}", "c", [task % 4, 1], [1, 2])
+    for task in range(1, 6):
+        ratings.rate(f"t{task}", "d", [task % 4, 1], [2, 2])
+    found = records(ratings, min_tasks=1, max_identical=0.8)
+    assert (found["a"]["identical"], found["a"]["identical_with"], found["a"]["shared_tasks"]) == (5 / 6, "b", 6)
+    assert found["c"]["identical"] == 0
+    assert found["d"]["identical"] is None
+    assert of_all(found, "rule") == {"a": "identical", "b": "identical", "c": None, "d": None}
+    assert (found["a"]["figure"], found["a"]["threshold"]) == (5 / 6, 0.8)
+
+
+def test_flagged_is_the_share_of_responses() -> None:
+    ratings = Ratings().rate("t", "a", [1, 1], [None, None], flags={2: ["needs_code"]})
+    ratings.rate("t", "b", [None, None], [None, None], flags={1: ["x"], 2: ["x"]})
+    found = records(ratings)
+    assert of_all(found, "flagged") == {"a": 0.5, "b": 1.0}
+    assert of_all(found, "tasks") == {"a": 1, "b": 0}
+
+
+def far_off(**rules: float | None) -> dict[str, Any]:
+    ratings = Ratings()
+    for task in range(10):
+        for annotator, score in {"a": 0, "b": 0, "c": 4}.items():
+            ratings.rate(f"t{task}", annotator, [score, score], [score, score])
+    return records(ratings, **rules)["c"]
+
+
+def test_the_first_rule_broken_is_named_with_its_figure() -> None:
+    row = far_off()
+    assert (row["rule"], row["figure"], row["threshold"], row["trusted"]) == ("deviation", 4.0, 1.25, False)
+    assert far_off(max_deviation=None)["rule"] == "bias"
+    assert far_off(max_deviation=4.0)["rule"] == "bias"
+    assert far_off(max_deviation=None, max_bias=None)["rule"] == "straight_lining"
+    assert far_off(max_deviation=None, max_bias=None, max_straight_lining=None)["trusted"]
+
+
+def test_few_tasks_are_no_evidence() -> None:
+    assert far_off(min_tasks=10)["trusted"] is False
+    assert far_off(min_tasks=11)["trusted"] is True
+
+
+def test_a_negative_bias_breaks_the_rule_too() -> None:
+    ratings = Ratings()
+    for task in range(10):
+        for annotator, score in {"a": 3, "b": 3, "c": 2}.items():
+            ratings.rate(f"t{task}", annotator, [score, task % 2])
+    row = records(ratings, max_bias=0.4)["c"]
+    assert (row["bias"], row["rule"], row["figure"]) == (-0.5, "bias", 0.5)
+
+
+def flawed_panel(seed: int, tasks: int) -> Ratings:
+    """Ten honest annotators, and one each who rates by dice, too kindly, by copying `h00`, or in a straight line."""
+    dice = random.Random(seed)
+    ratings = Ratings()
+    honest = [f"h{number:02}" for number in range(10)]
+    for task in range(tasks):
+        truth = [[dice.uniform(0, 4) for _ in range(5)] for _ in range(2)]
+        by = {name: [[on_scale(x, dice) for x in row] for row in truth] for name in honest}
+        by["careless"] = [[dice.randint(0, 4) for _ in row] for row in truth]
+        by["kind"] = [[on_scale(x, dice, shift=1.5) for x in row] for row in truth]
+        by["lazy"] = [[3] * 5] * 2
+        chosen = dice.sample(sorted(by), 3)
+        if task % 5 == 0:
+            chosen = ["copier", "h00", *dice.sample(honest[1:], 1)]
+            by["copier"] = by["h00"]
+        for name in chosen:
+            ratings.rate(f"t{task}", name, *by[name])
+    return ratings
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_flawed_of_a_panel_are_found_and_nobody_else(seed: int, lake: Lake, settings: Settings) -> None:
+    flawed_panel(seed, tasks=100).write(lake)
+    found = judge_annotators(lake, settings, "starter")
+    rules = dict(
+        lake.read("annotator_quality", PARTITION).filter(~pl.col("trusted")).select("annotator", "rule").iter_rows()
+    )
+    assert rules.keys() == {"careless", "kind", "lazy", "copier", "h00"}
+    assert {rules["copier"], rules["h00"]} == {"identical"}
+    assert (found.annotators, found.trusted) == (14, 9)
+    assert sum(found.broken_rules.values()) == 5
