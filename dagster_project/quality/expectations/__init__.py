@@ -1,0 +1,19 @@
+"""Expectations: what must hold of each table, checked by Great Expectations over DuckDB.
+
+Belongs here: suites, running them, and keeping what they found. Does not belong here: how Dagster
+shows it (`dagster_project.checks`). Importing this package does not import Great Expectations.
+"""
+
+from dagster_project.quality.expectations.results import ExpectationResult, partition_key
+from dagster_project.quality.expectations.run import check_partition, unmet
+from dagster_project.quality.expectations.suites import Expectation, Suite, load_suites
+
+__all__ = [
+    "Expectation",
+    "ExpectationResult",
+    "Suite",
+    "check_partition",
+    "load_suites",
+    "partition_key",
+    "unmet",
+]

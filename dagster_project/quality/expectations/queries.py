@@ -1,0 +1,65 @@
+"""Whether a suite's SQL can run: DuckDB binds it to the empty tables of the catalogue.
+
+A misspelt column shows when the suite is read, and not at night when the rows are there. Belongs
+here: the empty tables and the binding. Does not belong here: running queries over rows.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import duckdb
+import pyarrow as pa
+
+from dagster_project.lake import TABLES, Session
+
+_SQL_NAMES = {
+    pa.string(): "varchar",
+    pa.bool_(): "boolean",
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+}
+
+
+def require_query(table: str, query: str) -> None:
+    """Refuse a query that cannot run over a partition of a table.
+
+    Raises:
+        ValueError: it does not read from ``{batch}``, or DuckDB refuses it; the text is DuckDB's.
+    """
+    if "{batch}" not in query:
+        raise ValueError("the query must read from `{batch}`, which stands for the partition that is checked")
+    # Great Expectations gives {batch} an alias of its own, unless the query joins.
+    alias = "" if re.search(r"\bjoin\b", query, re.IGNORECASE) else " as subselect"
+    try:
+        _empty_tables().connection.execute("explain " + query.format(batch=f"(from {table}){alias}")).fetchall()
+    except (duckdb.Error, KeyError, IndexError, ValueError) as error:
+        raise ValueError(f"the query does not run: {str(error).strip()}") from None
+
+
+@cache
+def _empty_tables() -> Session:
+    """Open one session for all suites: that takes longer than binding their queries.
+
+    The tables are declared, not registered from Arrow: DuckDB would import pandas to look at them.
+    """
+    session = Session()
+    for table in TABLES.values():
+        columns = ", ".join(f'"{column.name}" {_sql_type(column.type)}' for column in table.columns)
+        session.connection.execute(f"create temp table {table.name} ({columns})")
+    return session
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind)
+        return f"struct({fields})"
+    return _SQL_NAMES[kind]
