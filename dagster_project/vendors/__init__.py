@@ -1,0 +1,36 @@
+"""Vendors: tasks out, deliveries in, and all that lies between them and merged annotations.
+
+Belongs here: freezing and exporting tasks, taking files in, pseudonyms and the vault, merging,
+top-ups, the state of a campaign. Does not belong here: whom to trust and what to keep (`quality`),
+or any vendor's behaviour (`simulation`). Vendors stand outside: the outbox goes out, the inbox
+comes in, and nothing else connects the two.
+"""
+
+from dagster_project.vendors.campaigns import CampaignStatus, Closing, close, is_closed, status
+from dagster_project.vendors.identities import Pseudonyms
+from dagster_project.vendors.inbox import pending
+from dagster_project.vendors.intake import TakenIn, take_in
+from dagster_project.vendors.merging import Merged, merge
+from dagster_project.vendors.outbox import export_round, round_path
+from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks
+from dagster_project.vendors.top_up import TopUp, order_top_ups
+
+__all__ = [
+    "CampaignStatus",
+    "Closing",
+    "FrozenTasks",
+    "Merged",
+    "Pseudonyms",
+    "TakenIn",
+    "TopUp",
+    "close",
+    "export_round",
+    "freeze_tasks",
+    "is_closed",
+    "merge",
+    "order_top_ups",
+    "pending",
+    "round_path",
+    "status",
+    "take_in",
+]

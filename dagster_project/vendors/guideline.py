@@ -1,0 +1,50 @@
+"""A campaign's guideline: the rubric as a page for annotators, and as JSON for their tools.
+
+Belongs here: rendering. Does not belong here: where the files go (`outbox`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dagster_project.settings import Rubric
+
+PREFERENCE = """## Preference
+
+Where a task has two replies, say which one you prefer, and why, in a sentence or two.
+
+- -3, -2, -1: the first reply is much better, better, slightly better
+- 1, 2, 3: the second reply is slightly better, better, much better
+"""
+
+
+def guideline_page(rubric: Rubric, guideline_version: str) -> str:
+    """Return the guideline as Markdown: instructions, flags, attributes with their levels, preference."""
+    parts = [f"# Guideline {guideline_version}\n\nRubric: {rubric.name} {rubric.version}\n"]
+    if rubric.instructions:
+        parts.append(f"{rubric.instructions.strip()}\n")
+    if rubric.flags:
+        flags = "\n".join(f"- `{flag.name}`: {flag.description}" for flag in rubric.flags)
+        parts.append(f"## Flags\n\nFlag a reply for one of these, and do not rate it.\n\n{flags}\n")
+    scale = rubric.scale
+    parts.append(f"## Attributes\n\nEach is a whole number from {scale.lowest} to {scale.highest}.\n")
+    for attribute in rubric.attributes:
+        levels = "".join(f"\n- {level}: {text}" for level, text in sorted(attribute.levels.items(), reverse=True))
+        parts.append(f"### {attribute.name}\n\n{attribute.description}\n{levels}".rstrip() + "\n")
+    if rubric.preference:
+        parts.append(PREFERENCE)
+    return "\n".join(parts)
+
+
+def rubric_json(rubric: Rubric) -> str:
+    """Return the rubric as JSON; which attributes decide disputes is not the annotators' business."""
+    fields: dict[str, Any] = {
+        "name": rubric.name,
+        "version": rubric.version,
+        "scale": rubric.scale.model_dump(),
+        "attributes": [attribute.model_dump(mode="json", exclude={"decides"}) for attribute in rubric.attributes],
+        "flags": [flag.model_dump() for flag in rubric.flags],
+        "preference": rubric.preference,
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

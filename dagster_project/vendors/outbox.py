@@ -1,0 +1,64 @@
+"""What vendors are sent: a round's tasks, blind, with the guideline.
+
+Belongs here: the files of ``outbox/<vendor>/<campaign>/``. Does not belong here: deciding on tasks
+(`tasks`) or on further annotators (`top_up`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dagster_project.errors import SteerworksError
+from dagster_project.identity import canonical_json
+from dagster_project.lake import Lake, Session
+from dagster_project.settings import Settings
+from dagster_project.vendors.guideline import guideline_page, rubric_json
+from dagster_project.vendors.identities import workers_of
+from dagster_project.vendors.whole_files import write_whole
+
+
+def export_round(lake: Lake, settings: Settings, campaign: str, round_number: int) -> Path:
+    """Write a round's tasks to ``outbox/<vendor>/<campaign>/round-<n>.jsonl``; return that path.
+
+    Round 1 is all frozen tasks; a later one is its rows in the ledger of top-ups, each with the
+    vendor's own ids of those who rated the task before. Beside it lie ``guideline.md`` and
+    ``rubric.json``. The tasks are written last: where they are, the rest is.
+
+    Raises:
+        SteerworksError: the campaign has no such round.
+    """
+    tasks = _round_tasks(lake, campaign, round_number)
+    if not tasks:
+        raise SteerworksError(
+            f"campaign `{campaign}` has no round {round_number} to export: "
+            + ("its tasks are not frozen yet." if round_number == 1 else "the ledger of top-ups holds no such round.")
+        )
+    spec, rubric = settings.campaign(campaign), settings.rubric_of(campaign)
+    workers = workers_of(settings.home.vault, spec.vendor)
+    lines = [canonical_json(_line(task, round_number, workers)) + "\n" for task in tasks]
+    path = round_path(settings, campaign, round_number)
+    write_whole(path.with_name("guideline.md"), guideline_page(rubric, spec.guideline_version).encode())
+    write_whole(path.with_name("rubric.json"), rubric_json(rubric).encode())
+    write_whole(path, "".join(lines).encode())
+    return path
+
+
+def round_path(settings: Settings, campaign: str, round_number: int) -> Path:
+    """Return where a round is exported to."""
+    folder = settings.home.outbox / settings.campaign(campaign).vendor / campaign
+    return folder / f"round-{round_number}.jsonl"
+
+
+def _round_tasks(lake: Lake, campaign: str, round_number: int) -> list[dict[str, Any]]:
+    with Session() as session:
+        for table in ("annotation_tasks", "top_up_tasks", "deliveries"):
+            session.table(lake, table, {"campaign": campaign})
+        return session.query("annotation/round_tasks", {"round": round_number}).to_dicts()
+
+
+def _line(task: dict[str, Any], round_number: int, workers: dict[str, str]) -> dict[str, Any]:
+    """Return a task as the vendor sees it."""
+    # a worker whose entry was purged from the vault has left, and cannot be sent the task again
+    excluded = sorted(workers[rater] for rater in task.pop("rated_by") if rater in workers)
+    return {**task, "round": round_number, "exclude_annotators": excluded}

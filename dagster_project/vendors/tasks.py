@@ -1,0 +1,113 @@
+"""Which responses are compared: the tasks of a campaign, decided once and frozen.
+
+Belongs here: pairing generated responses, and freezing. Does not belong here: what vendors are
+sent (`outbox`), or the shape of files of imported responses (`imported`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from dagster_project.errors import SteerworksError
+from dagster_project.lake import TABLES, Lake, Session
+from dagster_project.settings import PROJECT_ROOT, Campaign, Pairing, Settings
+from dagster_project.vendors.imported import read_imported
+
+
+@dataclass(frozen=True)
+class FrozenTasks:
+    """A campaign's tasks and the responses in them; ``was_frozen`` if they had been decided before."""
+
+    tasks: int
+    responses: int
+    was_frozen: bool
+
+
+def freeze_tasks(lake: Lake, settings: Settings, campaign: str) -> FrozenTasks:
+    """Decide a campaign's tasks, unless they are decided: then they stay, whatever has changed upstream.
+
+    Raises:
+        SteerworksError: cells of `responses` are missing, no pair can be made, or rows of the
+            imported file break a rule.
+    """
+    spec = settings.campaign(campaign)
+    partition = {"campaign": campaign}
+    was_frozen = lake.exists("annotation_tasks", partition)
+    if not was_frozen:
+        decided = _paired(lake, settings, campaign, spec.pairing) if spec.pairing else _imported(lake, spec, campaign)
+        lake.write("annotation_tasks", partition, decided)
+    tasks = len(_task_ids(lake.parts("annotation_tasks", partition)))
+    return FrozenTasks(tasks, lake.rows("annotation_tasks", partition), was_frozen)
+
+
+def _task_ids(parts: list[Path]) -> set[str]:
+    return {task_id for part in parts for task_id in pl.read_parquet(part, columns=["task_id"])["task_id"]}
+
+
+def _common(spec: Campaign, campaign: str) -> dict[str, Any]:
+    """Return what all tasks of a campaign share."""
+    return {
+        "campaign": campaign,
+        "vendor": spec.vendor,
+        "guideline_version": spec.guideline_version,
+        "annotators": spec.annotators_per_task,
+    }
+
+
+def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> pl.DataFrame:
+    spec = settings.campaign(campaign)
+    wanted = {
+        "prompt_batches": list(pairing.prompt_batches),
+        "models": list(pairing.models or settings.models.models),
+    }
+    with Session() as session:
+        session.table(lake, "responses")
+        session.table(lake, "selected_prompts")
+        _require_answers(lake, session, campaign, wanted)
+        chosen = {"pairs_per_prompt": pairing.pairs_per_prompt, "seed": pairing.seed}
+        tasks = session.query("annotation/pair_responses", {**_common(spec, campaign), **wanted, **chosen})
+    if tasks.is_empty():
+        raise SteerworksError(
+            f"campaign `{campaign}`: no selected prompt of {', '.join(wanted['prompt_batches'])} has answers of two "
+            f"different models among {', '.join(wanted['models'])}, so there is nothing to compare. Name another "
+            "model under `pairing` in campaigns.yaml, materialise its `responses`, and start again."
+        )
+    return tasks
+
+
+def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[str, list[str]]) -> None:
+    """Raise if a wanted cell was never asked, or a wanted model has answered nothing."""
+    cells = [(model, batch) for model in wanted["models"] for batch in wanted["prompt_batches"]]
+    missing = [
+        f"{model}|{batch}"
+        for model, batch in cells
+        if not lake.exists("responses", {"model": model, "prompt_batch": batch})
+    ]
+    if missing:
+        raise SteerworksError(
+            f"campaign `{campaign}`: these cells of `responses` are missing: {', '.join(missing)}. Materialise "
+            "them, in the UI (the asset `responses`, these partitions) or by `dagster asset materialize -m "
+            f"dagster_project.definitions --select responses --partition '{missing[0]}'`, and start again; "
+            "or name fewer models under `pairing` in campaigns.yaml."
+        )
+    answered = set(session.query("annotation/answering_models", wanted)["model"])
+    if silent := [model for model in wanted["models"] if model not in answered]:
+        empty = ", ".join(f"{model}|{batch}" for model, batch in cells if model in silent)
+        raise SteerworksError(
+            f"campaign `{campaign}`: these models have no `ok` answer: {', '.join(silent)} (cells {empty}). "
+            "The column `reason` of `responses` says why; materialise these partitions again, or take the models "
+            "out of `pairing` in campaigns.yaml."
+        )
+
+
+def _imported(lake: Lake, spec: Campaign, campaign: str) -> pa.Table:
+    own = lake.parts("annotation_tasks", {"campaign": campaign})
+    others = [part for part in lake.parts("annotation_tasks") if part not in own]
+    rows = read_imported(PROJECT_ROOT / str(spec.imported), _task_ids(others))
+    common = _common(spec, campaign)
+    return pa.Table.from_pylist([{**row, **common} for row in rows], schema=TABLES["annotation_tasks"].schema)

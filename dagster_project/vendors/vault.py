@@ -1,0 +1,88 @@
+"""The vault: raw deliveries and all that names a worker, readable by their owner alone.
+
+Belongs here: the folder, its modes, and the keeping of raw files. Does not belong here: what
+pseudonyms are made of (`identities`), or what the files say (`intake`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dagster_project.errors import SteerworksError
+from dagster_project.lake.parquet import flush
+from dagster_project.settings import Home
+from dagster_project.vendors.whole_files import PRIVATE
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawCopy:
+    """A delivered file's bytes in the vault: ``path`` is named by their SHA-256, ``delivery_id``."""
+
+    path: Path
+    delivery_id: str
+    bytes: int
+
+
+def open_vault(home: Home) -> Path:
+    """Make the vault if need be, close it to all but its owner, and return it."""
+    home.vault.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.vault.chmod(0o700)
+    return home.vault
+
+
+def private_folder(vault: Path, *names: str) -> Path:
+    """Return a folder of the vault, made if need be."""
+    folder = vault
+    for name in names:
+        folder = folder / name
+        folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def keep_raw(vault: Path, vendor: str, delivered: Path) -> RawCopy:
+    """Copy a delivered file to ``deliveries/<vendor>/<sha256><suffix>``, mode 0600.
+
+    A copy, as inbox and vault may be on different disks, and as only a copy is sure to stay
+    as it was hashed.
+
+    Raises:
+        SteerworksError: the file cannot be read.
+    """
+    folder = private_folder(vault, "deliveries", vendor)
+    temporary = folder / ".taking-in.tmp"
+    try:
+        delivery_id, size = _copy(delivered, temporary)
+        path = folder / f"{delivery_id}{delivered.suffix.lower()}"
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush(folder)
+    return RawCopy(path, delivery_id, size)
+
+
+def _copy(source: Path, target: Path) -> tuple[str, int]:
+    """Copy a file; return the SHA-256 and the number of the bytes that were copied."""
+    sha256, size = hashlib.sha256(), 0
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+    with os.fdopen(descriptor, "wb") as kept, _readable(source) as incoming:
+        while chunk := incoming.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            size += kept.write(chunk)
+    flush(target)
+    return sha256.hexdigest(), size
+
+
+def _readable(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except PermissionError:
+        raise SteerworksError(
+            f"{path}: this user may not read it. Give it the right to (`chmod`, `chown`), and start again; "
+            "the file stays in the inbox."
+        ) from None
