@@ -12,6 +12,9 @@ from pydantic import Field, model_validator
 from dagster_project.settings.yaml_file import Strict
 
 
+MOST_STEPS = 127
+
+
 class Scale(Strict):
     """Whole numbers from ``lowest`` to ``highest``, both included."""
 
@@ -22,13 +25,15 @@ class Scale(Strict):
     def _is_upright(self) -> Self:
         if self.lowest >= self.highest:
             raise ValueError(f"the scale is upside down: lowest is {self.lowest}, highest is {self.highest}. Swap them")
+        if self.highest - self.lowest > MOST_STEPS:
+            raise ValueError(f"the scale has more than {MOST_STEPS} steps; differences are stored in one byte")
         return self
 
 
 class Attribute(Strict):
     """One thing that is rated, with a text for each level of the scale."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,40}$")
     description: str = Field(min_length=1)
     levels: dict[int, str] = Field(default_factory=dict)
     decides: bool = False
@@ -61,7 +66,8 @@ class Rubric(Strict):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        names = self.names
+        # SQL knows no case in column names.
+        names = [name.lower() for name in self.names]
         if len(set(names)) != len(names):
             raise ValueError("two attributes have the same name")
         if clash := RESERVED_NAMES.intersection(names):

@@ -1,0 +1,61 @@
+"""Prompts: as delivered, curated, selected."""
+
+import dagster as dg
+
+from dagster_project.curation import curate, select, take_in_prompts, write_selected
+from dagster_project.generation import complete_conversations
+from dagster_project.metadata import made
+from dagster_project.resources import LakeResource, ProgressResource, SettingsResource
+
+GROUP = "prompts"
+
+
+@dg.asset(group_name=GROUP, kinds={"python", "parquet"})
+def raw_prompts(
+    context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """Prompts as delivered, with source and licence, numbered in order of intake."""
+    batch = context.partition_key
+    report = take_in_prompts(lake.lake, settings.settings.home, batch)
+    return made(lake.lake, "raw_prompts", {"prompt_batch": batch}, report)
+
+
+@dg.asset(group_name=GROUP, kinds={"duckdb", "parquet"}, deps=[raw_prompts])
+def curated_prompts(
+    context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """Each prompt kept, or excluded with a reason: validity, duplicates over all batches, length, turns."""
+    batch = context.partition_key
+    report = curate(lake.lake, settings.settings.home, settings.settings.curation, batch)
+    return made(lake.lake, "curated_prompts", {"prompt_batch": batch}, report)
+
+
+@dg.asset(group_name=GROUP, kinds={"duckdb", "openai", "parquet"}, deps=[curated_prompts])
+def selected_prompts(
+    context: dg.AssetExecutionContext,
+    lake: LakeResource,
+    settings: SettingsResource,
+    progress: dg.ResourceParam[ProgressResource],
+) -> dg.MaterializeResult:
+    """A seeded selection of the kept prompts; a model fills in the assistant turns of those with several turns."""
+    batch, config = context.partition_key, settings.settings
+    chosen = select(lake.lake, config.curation, batch)
+    waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
+    slug = config.curation.completion_model
+    answers = complete_conversations(
+        lake.lake,
+        config.models,
+        slug,
+        batch,
+        dict(waiting.select("prompt_id", "messages").iter_rows()),
+        progress.reporter(context.log),
+    )
+    report = write_selected(
+        lake.lake,
+        batch,
+        chosen,
+        completed={prompt_id: answer.messages for prompt_id, answer in answers.items() if answer.messages},
+        failures={prompt_id: answer.reason for prompt_id, answer in answers.items() if answer.reason},
+        model=(slug, config.models.models[slug].terms.licence),
+    )
+    return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report)

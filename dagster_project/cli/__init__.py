@@ -1,0 +1,40 @@
+"""The `steerworks` command, one module a verb.
+
+Belongs here: reading the command line, calling the domain or starting a Dagster run (`launch`),
+and saying in a terminal what came of it. Does not belong here: doing the work.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from dagster_project.cli import backfill, campaign, prompts, release, run, simulate, ui
+from dagster_project.errors import SteerworksError
+
+app = typer.Typer(
+    name="steerworks",
+    help="An open factory for preference data in the manner of HelpSteer2.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.add_typer(prompts.app, name="prompts")
+app.command("backfill")(backfill.backfill)
+app.add_typer(campaign.app, name="campaign")
+app.command("simulate")(simulate.simulate)
+app.command("release")(release.release)
+app.command("verify")(release.verify_release)
+app.command("ui")(ui.ui)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is said without a traceback."""
+    try:
+        app()
+    except SteerworksError as error:
+        Console(stderr=True).print(f"[bold red]error[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,111 @@
+"""Starting Dagster runs from the command line, in this process, on the home's own instance.
+
+The runs are real ones: they are recorded in the home's Dagster storage and can be browsed in
+the UI. This is the one module of the command line that imports dagster.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.automation import missing_ranges, range_tags
+from dagster_project.definitions import build_defs
+from dagster_project.errors import SteerworksError
+from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
+from dagster_project.resources import ProgressResource
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
+
+QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def prepare_dagster_home(home: Home) -> None:
+    """Make the instance's folder with its `dagster.yaml`, and point DAGSTER_HOME at it."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    if not (home.dagster / "dagster.yaml").exists():
+        shutil.copyfile(PROJECT_ROOT / "dagster.yaml.example", home.dagster / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+
+
+class Launcher:
+    """Runs jobs of the lineage, one after the other.
+
+    Args:
+        settings: the configuration and the home.
+        progress: where generation reports; the run's log otherwise.
+    """
+
+    def __init__(self, settings: Settings, progress: ProgressResource | None = None) -> None:
+        self.settings = settings
+        self._overrides = {"progress": progress} if progress else {}
+        prepare_dagster_home(settings.home)
+
+    @cached_property
+    def _definitions(self) -> dg.Definitions:
+        return build_defs(self.settings, self._overrides)
+
+    def run(self, job: str, partition: str) -> None:
+        """Run a job for one partition: a campaign, say.
+
+        Raises:
+            SteerworksError: the run failed; the message says why.
+        """
+        self._execute(job, partition_key=partition)
+
+    def prompts(self, batch: str) -> None:
+        """Take in, curate and select a delivered batch."""
+        self._register(PROMPT_BATCHES, batch)
+        self.run("prompts", batch)
+
+    def release(self, version: str) -> None:
+        """Build a release, or verify it if it is there."""
+        self._register(RELEASES, version)
+        self.run("release", version)
+
+    def responses(self, model: str, batch: str, max_usd: float | None = None) -> None:
+        """Fill one cell of `responses`."""
+        self._execute("responses", partition_key=cell_key(model, batch), run_config=_spending(max_usd))
+
+    def missing_responses(self, models: Sequence[str]) -> list[tuple[str, str]]:
+        """Return the unbroken ranges of cells that were never filled, model by model."""
+        with dg.DagsterInstance.get() as instance:
+            return missing_ranges(instance, models)
+
+    def responses_in_range(self, first: str, last: str, max_usd: float | None = None) -> None:
+        """Fill all cells between two keys of one model, in one run."""
+        self._execute("responses", tags=range_tags(first, last), run_config=_spending(max_usd))
+
+    def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
+        with dg.DagsterInstance.get() as instance:
+            instance.add_dynamic_partitions(partitions.name or "", [key])
+
+    def _execute(self, job: str, run_config: dict[str, Any] | None = None, **target: Any) -> None:
+        with dg.DagsterInstance.get() as instance:
+            result = self._definitions.resolve_job_def(f"{job}_job").execute_in_process(
+                instance=instance, run_config={**QUIET, **(run_config or {})}, raise_on_error=False, **target
+            )
+        if not result.success:
+            raise SteerworksError("\n".join(_reasons(result)) or f"run {result.run_id} failed")
+
+
+def _spending(max_usd: float | None) -> dict[str, Any]:
+    return {"ops": {"responses": {"config": {"max_usd": max_usd}}}}
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return why steps failed, in the words of the innermost error of each."""
+    reasons = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            error = data.error_source and data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            description = data.user_failure_data.description if data.user_failure_data else None
+            reasons.append(description or (error.message.partition(": ")[2].strip() if error else event.message or ""))
+    return reasons

@@ -1,0 +1,50 @@
+"""`steerworks prompts`: bring prompts of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dagster_project.cli.launch import Launcher
+from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
+from dagster_project.curation import deliver_prompts, delivered_batches
+from dagster_project.lake import Lake
+from dagster_project.settings import Settings
+
+app = typer.Typer(help="Bring prompts of your own.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    file: Annotated[Path, typer.Argument(help="JSONL or Parquet: `prompt`, `messages` or ShareGPT's `conversations`")],
+    batch: Annotated[str, typer.Option(help="a name for these prompts; becomes a partition")],
+    source: Annotated[str, typer.Option(help="where they come from; a row's own `source` wins")],
+    licence: Annotated[str, typer.Option(help="their licence; a row's own `licence` wins")],
+    run: Annotated[bool, typer.Option(help="curate and select them now")] = True,
+) -> None:
+    """Take in a file of prompts as a batch, then curate and select them."""
+    settings, console = Settings.from_environment(), Console()
+    delivery = deliver_prompts(settings.home, file, batch, source, licence)
+    console.print(f"{delivery.rows} rows of {file} are batch `{batch}`, from number {delivery.first_number}.")
+    if run:
+        with TerminalProgress(console) as bars:
+            Launcher(settings, TerminalProgressResource(bars)).prompts(batch)
+        rows = Lake(settings.home.lake).read("selected_prompts", {"prompt_batch": batch})
+        console.print(
+            f"{rows['selected'].sum()} are selected. Name `{batch}` under `prompt_batches` of a campaign in "
+            f"{settings.folder / 'campaigns.yaml'}, or run `steerworks backfill` to have every model answer them.",
+            soft_wrap=True,
+        )
+
+
+@app.command("list")
+def list_batches() -> None:
+    """List the batches in order of intake."""
+    console = Console()
+    for delivery in delivered_batches(Settings.from_environment().home):
+        console.print(
+            f"{delivery.batch}: {delivery.rows} rows of {delivery.file}, {delivery.source}, {delivery.licence}"
+        )

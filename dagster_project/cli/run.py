@@ -1,0 +1,119 @@
+"""`steerworks run`: brings a release as far as it can go, from prompts to its folder.
+
+Every step is a Dagster run. A step that finds its work done leaves it as it is, so running again
+costs seconds and asks no model.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dagster_project.cli.launch import Launcher
+from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
+from dagster_project.cli.summary import print_summary
+from dagster_project.curation import deliver_prompts, delivered_batches
+from dagster_project.lake import Lake
+from dagster_project.settings import PROJECT_ROOT, Pairing, Settings
+from dagster_project.simulation import answer_outbox
+from dagster_project.vendors import CampaignStatus, close, status
+
+STARTER_VERSION = "v0.1.0"
+STARTER_BATCH = "starter"
+
+
+def run(
+    version: Annotated[str, typer.Argument(help="the release, as configured in config/releases/")] = STARTER_VERSION,
+) -> None:
+    """Make a release and all that it is made from: prompts, responses, tasks, ratings, consensus."""
+    settings, console, begun = Settings.from_environment(), Console(), time.monotonic()
+    spec = settings.release(version)
+    with TerminalProgress(console) as terminal:
+        journey = Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal)
+        waiting = [words for campaign in spec.campaigns if (words := journey.campaign(campaign))]
+        if not waiting:
+            with terminal.step(f"release {version}"):
+                journey.launcher.release(version)
+    if waiting:
+        console.print("\n".join(waiting), style="yellow", highlight=False, soft_wrap=True)
+    else:
+        print_summary(console, settings, version, time.monotonic() - begun)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The way of one release's campaigns through the lineage."""
+
+    settings: Settings
+    launcher: Launcher
+    terminal: TerminalProgress
+
+    def campaign(self, campaign: str) -> str | None:
+        """Bring a campaign to its consensus; return what it waits for, if it does."""
+        pairing = self.settings.campaign(campaign).pairing
+        if pairing is not None:
+            self._generate(pairing)
+        with self.terminal.step(f"tasks of {campaign}"):
+            self.launcher.run("tasks", campaign)
+        self._take_in_ratings(campaign)
+        if waiting := self._awaited(campaign):
+            return waiting
+        with self.terminal.step(f"consensus of {campaign}"):
+            self.launcher.run("consensus", campaign)
+        return None
+
+    def _generate(self, pairing: Pairing) -> None:
+        for batch in pairing.prompt_batches:
+            self._deliver_starter(batch)
+            with self.terminal.step(f"prompts of {batch}"):
+                self.launcher.prompts(batch)
+            for model in pairing.models or sorted(self.settings.models.models):
+                with self.terminal.step(f"responses of {model}"):
+                    self.launcher.responses(model, batch)
+
+    def _deliver_starter(self, batch: str) -> None:
+        if batch == STARTER_BATCH and not any(known.batch == batch for known in delivered_batches(self.settings.home)):
+            path = PROJECT_ROOT / "prompts" / "starter.jsonl"
+            deliver_prompts(self.settings.home, path, batch, source="steerworks-starter", licence="CC-BY-4.0")
+
+    def _status(self, campaign: str) -> CampaignStatus:
+        return status(Lake(self.settings.home.lake), self.settings, campaign)
+
+    def _take_in_ratings(self, campaign: str) -> None:
+        """Take in what the vendor delivered; a simulated one goes on until all that was ordered is there."""
+        simulated = self.settings.vendor_of(campaign).kind == "simulated"
+        while not (before := self._status(campaign)).closed:
+            if simulated and before.outstanding:
+                self._simulate(campaign, before.rounds)
+            with self.terminal.step(f"ratings of {campaign}, round {before.rounds}"):
+                self.launcher.run("ratings", campaign)
+            now = self._status(campaign)
+            if simulated and not now.outstanding:
+                close(Lake(self.settings.home.lake), self.settings, campaign)
+            elif not simulated or now.outstanding == before.outstanding:
+                return
+
+    def _simulate(self, campaign: str, round_number: int) -> None:
+        home = self.settings.home
+        with self.terminal.step(f"simulated vendor rates {campaign}, round {round_number}"):
+            answer_outbox(home.outbox, home.inbox)
+            time.sleep(self.settings.vendors.settle_seconds)
+
+    def _awaited(self, campaign: str) -> str | None:
+        now, home = self._status(campaign), self.settings.home
+        vendor = self.settings.campaign(campaign).vendor
+        if now.closed:
+            return None
+        if now.outstanding:
+            return (
+                f"`{campaign}` waits for {now.outstanding} ratings of tasks. The tasks lie in "
+                f"{home.outbox / vendor / campaign}; put the vendor's files into {home.inbox / vendor}, and run again."
+            )
+        return (
+            f"All that was ordered for `{campaign}` is here. "
+            f"Close it with `steerworks campaign close {campaign}`, and run again."
+        )

