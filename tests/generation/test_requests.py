@@ -1,0 +1,72 @@
+"""A request is known by all that decides its answer, and by nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dagster_project.errors import SteerworksError
+from dagster_project.generation import make_request
+from dagster_project.identity import digest, stable_id
+from tests.generation.cells import BATCH, loopback_models
+
+ADDRESS = "http://127.0.0.1:9/v1"
+TURNS = [{"role": "user", "content": "Why?"}]
+
+
+def hash_of(sample_index: int = 0, slug: str = "m", endpoint: dict[str, Any] | None = None, **model: Any) -> str:
+    models = loopback_models(ADDRESS, endpoint, **model)
+    return make_request(models, slug, BATCH, "p-1", TURNS, sample_index).request_hash
+
+
+def test_the_hash_is_of_messages_model_parameters_and_sample() -> None:
+    system = {"role": "system", "content": "Be brief."}
+    asked = {
+        "messages": [system, *TURNS],
+        "name": "simulated-model",
+        "revision": "1",
+        "sampling": {"max_tokens": 50, "temperature": 0.5},
+        "sample_index": 2,
+    }
+    assert hash_of(2, system_prompt="Be brief.") == digest(asked)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "another"},
+        {"revision": "2"},
+        {"system_prompt": "Be brief."},
+        {"sampling": {"max_tokens": 51, "temperature": 0.5}},
+        {"sampling": {"max_tokens": 50, "temperature": 0.5, "seed": 1}},
+        {"sample_index": 1},
+    ],
+)
+def test_what_decides_the_answer_changes_the_hash(change: dict[str, Any]) -> None:
+    assert hash_of(**change) != hash_of()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slug": "n"},
+        {"endpoint": {"base_url": "http://127.0.0.1:10/v1", "max_in_flight": 1, "requests_per_minute": 1}},
+        {"prices": {"input_usd_per_million": 3}},
+        {"samples": 4},
+        {"description": "another"},
+        {"terms": {"licence": "another", "outputs_may_train": False}},
+    ],
+)
+def test_what_does_not_decide_the_answer_leaves_the_hash(change: dict[str, Any]) -> None:
+    assert hash_of(**change) == hash_of()
+
+
+def test_the_response_id_is_of_model_prompt_and_request() -> None:
+    request = make_request(loopback_models(ADDRESS), "m", BATCH, "p-1", TURNS)
+    assert request.response_id == stable_id("r", ["m", "p-1", request.request_hash])
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(SteerworksError, match=r"no model `x` in models.yaml; it has: m, n"):
+        make_request(loopback_models(ADDRESS), "x", BATCH, "p-1", TURNS)
