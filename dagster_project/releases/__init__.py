@@ -1,0 +1,25 @@
+"""Releases: versioned folders with data, provenance, card and manifest, the same bytes each time.
+
+Belongs here: what may be released (`gate`), what it holds (`tables`, `shapes`, `splits`,
+`flat_text`), how it describes itself (`card`, `changelog`, `manifest`), and what it was made from
+(`inputs`, `lock`, `code_version`). Does not belong here: how ratings are filtered (`quality`), or
+anything that goes beyond this machine.
+"""
+
+from dagster_project.releases.build import ReleaseReport, build_release
+from dagster_project.releases.code_version import code_version
+from dagster_project.releases.gate import Unmet
+from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
+from dagster_project.releases.versions import next_version
+
+__all__ = [
+    "Manifest",
+    "ReleaseReport",
+    "Unmet",
+    "build_release",
+    "code_version",
+    "next_version",
+    "publication_refusals",
+    "read_manifest",
+    "verify",
+]

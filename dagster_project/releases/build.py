@@ -1,0 +1,286 @@
+"""Building a release: gate, tables, card, manifest, lock; or verifying the one that is there.
+
+A release is made in a hidden folder beside the others and renamed when it is whole, so nothing
+half-done is ever seen under its version, whenever the power fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.errors import SteerworksError
+from dagster_project.identity import digest, file_sha256
+from dagster_project.lake import Lake, Session
+from dagster_project.lake.parquet import flush, write_parquet
+from dagster_project.releases.card import data_card
+from dagster_project.releases.changelog import changelog
+from dagster_project.releases.gate import Unmet, refusals
+from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
+from dagster_project.releases.lock import (
+    Hashes,
+    Lock,
+    differences,
+    lock_path,
+    locked_inputs,
+    read_lock,
+    write_lock,
+)
+from dagster_project.releases.manifest import (
+    MANIFEST,
+    Manifest,
+    RubricSummary,
+    describe_files,
+    read_manifest,
+    verify,
+)
+from dagster_project.releases.splits import SPLITS
+from dagster_project.releases.tables import make_relations, release_files
+from dagster_project.releases.text_file import write_json, write_text
+from dagster_project.releases.versions import checked_version, proposal
+from dagster_project.settings import ReleaseSpec, Settings
+
+BUILDING = ".building-"
+
+
+@dataclass(frozen=True)
+class ReleaseReport:
+    """What a build left: ``files`` in the folder, ``rows`` of each table by path, released tasks."""
+
+    version: str
+    path: Path
+    status: Literal["built", "verified"]
+    files: int
+    rows: dict[str, int]
+    tasks: int
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be built, from what."""
+
+    settings: Settings
+    version: str
+    spec: ReleaseSpec
+    inputs: ReleaseInputs
+    hashes: Hashes
+
+    @property
+    def path(self) -> Path:
+        return self.settings.home.releases / self.version
+
+
+def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) -> ReleaseReport:
+    """Build a release, or verify it if it is there: a version is never overwritten.
+
+    Args:
+        lake: the tables.
+        settings: the configuration; ``releases/<version>.yaml`` in it says what goes in.
+        version: such as ``v1.2.0``, or a candidate ``v1.2.0-rc.1``.
+        unmet: which critical expectations do not hold for the present bytes of a partition.
+
+    Raises:
+        SteerworksError: the release is refused, with every reason; or it exists and its files or
+            its inputs are no longer those that it was built from.
+    """
+    checked_version(version)
+    order = _ordered(lake, settings, version)
+    lock = read_lock(settings, version)
+    if order.path.exists():
+        return _verified(order, lock)
+    _require_locked_inputs(order, lock)
+    with Session() as session:
+        open_inputs(session, lake, settings, order.spec, order.inputs)
+        if reasons := refusals(lake, settings, order.spec, order.inputs, session, unmet):
+            raise SteerworksError(f"release {version} is refused:{_lines(reasons)}")
+        with _building(order) as folder:
+            _write(order, session, folder)
+            manifest = read_manifest(folder)
+            built = Lock(version=version, inputs=order.hashes, files=_all_hashes(folder, manifest))
+            _require_locked_files(order, lock, built)
+            _require_still_the_same(order, _ordered(lake, settings, version))
+            _publish(folder, order.path)
+    write_lock(settings, built)
+    return _report(order, manifest, "built")
+
+
+def _ordered(lake: Lake, settings: Settings, version: str) -> _Order:
+    spec = settings.release(version)
+    inputs = find_inputs(lake, settings, spec)
+    return _Order(settings, version, spec, inputs, locked_inputs(lake, settings, spec, inputs))
+
+
+def _write(order: _Order, session: Session, folder: Path) -> None:
+    """Write every file of the release; the manifest last, as it describes the others."""
+    rubric = order.settings.rubric_of(order.inputs.campaigns[0])
+    make_relations(session)
+    files = release_files(session, rubric)
+    simulated = _is_simulated(files)
+    for path, table in files.items():
+        write_parquet(folder / path, table)
+    card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
+    write_text(folder / "README.md", card)
+    changes = changelog(order.version, order.spec.parent, order.settings.home.releases, files)
+    write_text(folder / "CHANGELOG.md", changes)
+    write_json(folder / MANIFEST, _manifest(order, folder, files, simulated).as_json())
+
+
+def _manifest(order: _Order, folder: Path, files: Mapping[str, pa.Table], simulated: bool) -> Manifest:
+    settings, campaigns = order.settings, order.inputs.campaigns
+    rubric = settings.rubric_of(campaigns[0])
+    return Manifest(
+        version=order.version,
+        parent=order.spec.parent,
+        name=order.spec.name,
+        licence=order.spec.licence,
+        simulated=simulated,
+        publishable=not simulated,
+        campaigns=list(campaigns),
+        tasks=pc.sum(files["provenance/tasks.parquet"]["published"]).as_py() or 0,
+        rubric=RubricSummary(
+            name=rubric.name,
+            version=rubric.version,
+            attributes=rubric.names,
+            deciding=rubric.deciding,
+            lowest=rubric.scale.lowest,
+            highest=rubric.scale.highest,
+        ),
+        policies={slug: settings.policy_of(slug).model_dump(mode="json") for slug in campaigns},
+        spec=order.spec.model_dump(mode="json"),
+        lock=digest(order.hashes),
+        code_version=order.hashes["code version"],
+        files=describe_files(folder),
+    )
+
+
+def _is_simulated(files: Mapping[str, pa.Table]) -> bool:
+    """Say whether any rating in the release, kept or not, is simulated."""
+    tables = [files[f"{name}/{split}.parquet"] for name in ("data", "annotations") for split in SPLITS]
+    return any(bool(pc.any(table["simulated"]).as_py()) for table in tables)
+
+
+def _verified(order: _Order, lock: Lock | None) -> ReleaseReport:
+    """Hold a release that is there to its manifest and to the inputs as they are now."""
+    if problems := verify(order.path):
+        raise SteerworksError(
+            f"release {order.version} is not as it was built:{_lines(problems)}\n"
+            f"Restore these files from a copy; or delete {order.path}, and build it again from the same inputs."
+        )
+    manifest = read_manifest(order.path)
+    if manifest.lock != digest(order.hashes):
+        changes = differences(lock.inputs, order.hashes) if lock else ["its lock is gone, so what differs is not known"]
+        raise SteerworksError(
+            f"release {order.version} exists, and was built from other inputs than there are now; a release is never "
+            f"overwritten.{_lines(changes)}\n{proposal(order.settings, order.version)}"
+        )
+    if lock is None:
+        files = _all_hashes(order.path, manifest)
+        write_lock(order.settings, Lock(version=order.version, inputs=order.hashes, files=files))
+    return _report(order, manifest, "verified")
+
+
+def _require_locked_inputs(order: _Order, lock: Lock | None) -> None:
+    if lock is None or lock.inputs == order.hashes:
+        return
+    raise SteerworksError(
+        f"release {order.version} was built before, from other inputs than there are now:"
+        f"{_lines(differences(lock.inputs, order.hashes))}\nRestore them to make the same release again. "
+        f"{proposal(order.settings, order.version)} If {order.version} was never given to anyone, delete "
+        f"{lock_path(order.settings, order.version)}, and build it anew."
+    )
+
+
+def _require_locked_files(order: _Order, lock: Lock | None, built: Lock) -> None:
+    """Hold a release that is made again to the bytes that it had."""
+    if lock is None or lock.files == built.files:
+        return
+    raise SteerworksError(
+        f"release {order.version} was built before from the same inputs, and comes out differently now:"
+        f"{_lines(differences(lock.files, built.files))}\nA table in between was made by other code or libraries. "
+        "Install the versions of requirements.lock, and materialise the campaign's assets again from `annotations` "
+        f"on. {proposal(order.settings, order.version)} If {order.version} was never given to anyone, delete "
+        f"{lock_path(order.settings, order.version)}, and build it anew."
+    )
+
+
+def _require_still_the_same(order: _Order, now: _Order) -> None:
+    """A lock must not name other bytes than those that were read."""
+    if changes := differences(order.hashes, now.hashes):
+        raise SteerworksError(
+            f"these inputs of release {order.version} changed while it was built:{_lines(changes)}\nStart again."
+        )
+
+
+def _all_hashes(folder: Path, manifest: Manifest) -> Hashes:
+    return {**manifest.hashes, MANIFEST: file_sha256(folder / MANIFEST)}
+
+
+def _lines(items: list[str]) -> str:
+    return "".join(f"\n- {item}" for item in items)
+
+
+def _report(order: _Order, manifest: Manifest, status: Literal["built", "verified"]) -> ReleaseReport:
+    return ReleaseReport(
+        version=order.version,
+        path=order.path,
+        status=status,
+        files=len(manifest.files) + 1,
+        rows=manifest.rows,
+        tasks=manifest.tasks,
+        simulated=manifest.simulated,
+    )
+
+
+@contextmanager
+def _building(order: _Order) -> Iterator[Path]:
+    """Give a hidden folder to build in; it is gone afterwards, as are those of builds that died."""
+    releases = order.settings.home.releases
+    for leftover in releases.glob(f"{BUILDING}*"):
+        _remove_if_dead(leftover, order.version)
+    folder = releases / f"{BUILDING}{order.version}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_dead(leftover: Path, version: str) -> None:
+    process = leftover.name.rpartition("-")[2]
+    is_mine = leftover.name == f"{BUILDING}{version}-{os.getpid()}"
+    if is_mine or not (process.isdigit() and _is_alive(int(process))):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _publish(folder: Path, path: Path) -> None:
+    """Give a whole release its name."""
+    for inner in (folder, *(inner for inner in folder.rglob("*") if inner.is_dir())):
+        flush(inner)
+    try:
+        folder.rename(path)
+    except OSError:
+        if not path.exists():
+            raise
+        raise SteerworksError(
+            f"{path} was made by another build in the meantime, and is left as it is. Start again to verify it."
+        ) from None
+    flush(path.parent)

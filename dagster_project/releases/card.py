@@ -1,0 +1,173 @@
+"""The data card: README.md, with every number taken from the tables that are written.
+
+Belongs here: gathering the figures, formatting them, and filling ``card.md.jinja``. Does not
+belong here: words of the card (the template), or questions over tables (``sql/release``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import yaml
+
+from dagster_project.lake import Session
+from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.releases.shapes import release_shapes
+from dagster_project.releases.splits import SPLITS
+from dagster_project.settings import ReleaseSpec, Settings
+
+TEMPLATE = Path(__file__).with_name("card.md.jinja")
+CONFIGURATIONS = ("data", "preference", "annotations")
+STAGES = ("collected", "trusted", "closest", "retained")
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+UNDEFINED = "–"
+
+
+def data_card(
+    session: Session,
+    settings: Settings,
+    version: str,
+    spec: ReleaseSpec,
+    inputs: ReleaseInputs,
+    files: Mapping[str, pa.Table],
+    simulated: bool,
+) -> str:
+    """Return the text of README.md; the session has the release's relations, ``files`` its tables by path."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - only a build needs it
+
+    environment = Environment(  # noqa: S701 - the output is Markdown, and cells are escaped by `cell`
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"figure": figure, "count": count, "cell": cell, "type_name": type_name}
+    rubric = settings.rubric_of(inputs.campaigns[0])
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        front_matter=front_matter(spec, files, simulated),
+        version=version,
+        spec=spec,
+        simulated=simulated,
+        rubric=rubric,
+        stages=STAGES,
+        shapes=list(release_shapes(rubric).values()),
+        empty=[
+            f"{name}/{split}.parquet" for name in CONFIGURATIONS for split in SPLITS if not _rows(files, name, split)
+        ],
+        key=spec.name.lower().partition(" (")[0].replace(" ", "-"),
+        campaigns=_campaigns(settings, inputs),
+        **_figures(session),
+    )
+
+
+def front_matter(spec: ReleaseSpec, files: Mapping[str, pa.Table], simulated: bool) -> str:
+    """Return the YAML that the Hub and the `datasets` library read, without its fences.
+
+    A file without rows is not listed: one empty split keeps `datasets` (5.2) from loading all
+    others of its configuration (huggingface/datasets, pull request 8401).
+    """
+    filled = {path for path, table in files.items() if table.num_rows}
+    rows = sum(_rows(files, "data", split) for split in SPLITS)
+    tags = ["preference", "reward-model", "steerworks", "simulated" if simulated else "human-feedback"]
+    fields = {
+        "license": spec.licence,
+        "pretty_name": spec.name,
+        "language": ["en"],
+        "size_categories": [_size_category(rows)],
+        "tags": tags,
+        "configs": [entry for name in CONFIGURATIONS if (entry := _configuration(name, filled))["data_files"]],
+    }
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Return a number with a fixed number of decimals; undefined ones as a dash."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def count(value: int) -> str:
+    """Return a whole number with a comma between thousands."""
+    return f"{value:,}"
+
+
+def cell(value: Any) -> str:
+    """Return text that cannot break out of a Markdown table's cell; null as `unknown`."""
+    if value is None:
+        return "unknown"
+    return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def type_name(arrow: pa.DataType) -> str:
+    """Return an Arrow type as a reader of the card knows it."""
+    if pa.types.is_list(arrow):
+        return f"list of {type_name(arrow.value_type)}"
+    if pa.types.is_struct(arrow):
+        return "{" + ", ".join(field.name for field in arrow) + "}"
+    return "timestamp (UTC)" if pa.types.is_timestamp(arrow) else str(arrow)
+
+
+def _size_category(rows: int) -> str:
+    return next((name for limit, name in SIZES if rows < limit), "1M<n<10M")
+
+
+def _configuration(name: str, filled: Set[str]) -> dict[str, Any]:
+    paths = {split: f"{name}/{split}.parquet" for split in SPLITS}
+    data_files = [{"split": split, "path": path} for split, path in paths.items() if path in filled]
+    default = {"default": True} if name == CONFIGURATIONS[0] else {}
+    return {"config_name": name, **default, "data_files": data_files}
+
+
+def _rows(files: Mapping[str, pa.Table], name: str, split: str) -> int:
+    return int(files[f"{name}/{split}.parquet"].num_rows)
+
+
+def _campaigns(settings: Settings, inputs: ReleaseInputs) -> list[dict[str, Any]]:
+    return [
+        {
+            "slug": slug,
+            "vendor": settings.campaign(slug).vendor,
+            "terms": settings.vendor_of(slug),
+            "policy": settings.policy_of(slug),
+        }
+        for slug in inputs.campaigns
+    ]
+
+
+def _figures(session: Session) -> dict[str, Any]:
+    splits = session.query("release/split_counts")
+    models = session.query("release/model_card")
+    return {
+        "splits": splits.to_dicts(),
+        "total": splits.drop("split").sum().to_dicts()[0],
+        "statistics": session.query("release/statistics").to_dicts(),
+        "agreement": _agreement(session.query("release/agreement_table")),
+        "models": models.to_dicts(),
+        "sources": session.query("release/prompt_sources").to_dicts(),
+        "vendors": session.query("release/vendor_counts").to_dicts(),
+        "exclusions": session.query("release/exclusion_counts").to_dicts(),
+    }
+
+
+def _agreement(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return one table for each campaign, statistic and estimator: cells hold a figure and its shuffled one."""
+    keys = ["campaign", "statistic", "estimator"]
+    return [
+        {
+            **dict(zip(keys, key, strict=True)),
+            "rows": [
+                {"attribute": row["attribute"], "cells": [_beside(row, stage) for stage in STAGES]}
+                for row in group.to_dicts()
+            ],
+        }
+        for key, group in rows.group_by(keys, maintain_order=True)
+    ]
+
+
+def _beside(row: Mapping[str, Any], stage: str) -> str:
+    real, shuffled = row[stage], row[f"{stage}_shuffled"]
+    return figure(real, 3) if shuffled is None else f"{figure(real, 3)} ({figure(shuffled, 3)})"

@@ -1,0 +1,91 @@
+"""What a release reads: which partitions, as relations of one session.
+
+Belongs here: finding and opening them. Does not belong here: whether they may be released
+(`gate`), and what was read when (`lock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from dagster_project.lake import TABLES, Lake, Partition, Session
+from dagster_project.releases.splits import prompt_splits
+from dagster_project.settings import Pairing, ReleaseSpec, Settings
+
+CAMPAIGN_TABLES = (
+    *("annotation_tasks", "deliveries", "quarantine", "intake", "annotation_fates", "annotations"),
+    *("retained_annotations", "agreement", "consensus", "preferences", "campaign_closings"),
+)
+BATCH_TABLES = ("curated_prompts", "selected_prompts", "responses")
+
+
+@dataclass(frozen=True)
+class ReleaseInputs:
+    """The partitions that a release is made from.
+
+    ``cells`` are the models that took part, in the prompt batches of their campaign.
+    """
+
+    campaigns: tuple[str, ...]
+    batches: tuple[str, ...]
+    cells: tuple[tuple[str, str], ...]
+
+    def partitions(self, table: str) -> list[Partition]:
+        """Return the partitions of a table that the release reads; of `responses`, whole batches."""
+        if table in CAMPAIGN_TABLES:
+            return [{"campaign": campaign} for campaign in self.campaigns]
+        return [{"prompt_batch": batch} for batch in self.batches]
+
+
+def find_inputs(lake: Lake, settings: Settings, spec: ReleaseSpec) -> ReleaseInputs:
+    """Return what the release of a spec reads from the lake as it is now."""
+    campaigns = tuple(sorted(set(spec.campaigns)))
+    pairings = {slug: settings.campaign(slug).pairing for slug in campaigns}
+    models = _models_of(lake, campaigns)
+    cells = {
+        (model, batch)
+        for slug, pairing in pairings.items()
+        if pairing
+        for model in _models_asked(pairing, models.get(slug, []))
+        for batch in pairing.prompt_batches
+    }
+    batches = {batch for pairing in pairings.values() if pairing for batch in pairing.prompt_batches}
+    return ReleaseInputs(campaigns, tuple(sorted(batches)), tuple(sorted(cells)))
+
+
+def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> None:
+    """Give a session every relation that a release is made from."""
+    for table in (*CAMPAIGN_TABLES, *BATCH_TABLES):
+        _give(session, lake, table, inputs.partitions(table))
+    session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
+    session.frame(
+        "asked", pl.DataFrame(inputs.cells, schema={"model": pl.String, "prompt_batch": pl.String}, orient="row")
+    )
+    prompt_ids = session.query("release/task_prompts")["prompt_id"]
+    session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))
+
+
+def _models_of(lake: Lake, campaigns: Sequence[str]) -> Mapping[str, list[str]]:
+    with Session() as session:
+        _give(session, lake, "annotation_tasks", [{"campaign": campaign} for campaign in campaigns])
+        rows = session.query("release/campaign_models")
+    return {campaign: rows.filter(pl.col("campaign") == campaign)["model"].to_list() for campaign in campaigns}
+
+
+def _models_asked(pairing: Pairing, wrote_responses: Sequence[str]) -> set[str]:
+    return {*(pairing.models or ()), *wrote_responses}
+
+
+def _give(session: Session, lake: Lake, table: str, partitions: Sequence[Partition]) -> None:
+    """Give some partitions of a table as one view."""
+    names = [f"{table}_{number}" for number in range(len(partitions))]
+    for name, partition in zip(names, partitions, strict=True):
+        session.table(lake, table, partition, name)
+    if not names:
+        session.frame(table, TABLES[table].schema.empty_table())
+        return
+    union = " union all ".join(f"from {name}" for name in names)
+    session.connection.execute(f"create or replace temp view {table} as {union}")

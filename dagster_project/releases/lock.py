@@ -1,0 +1,109 @@
+"""The lock of a release: the hash of everything that went in, and of everything that came out.
+
+It lies beside the release's spec, ``config/releases/<version>.lock.json``, and is meant to be kept
+with it: with the same inputs the same version can be made again, and is then held to the same
+bytes. Belongs here: that file and comparing it. Does not belong here: building.
+
+Locked are the files of the primary tables and of those that exclusions are read from, and the
+configuration that the release shows. Tables in between are functions of these and of the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dagster_project.errors import SteerworksError
+from dagster_project.identity import digest, file_sha256
+from dagster_project.lake import Lake, Partition
+from dagster_project.releases.code_version import code_version
+from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.releases.text_file import write_json
+from dagster_project.settings import ReleaseSpec, Settings
+
+LOCKED_TABLES = ("curated_prompts", "selected_prompts", "annotation_tasks", "deliveries", "quarantine")
+DIFFERENCES_SHOWN = 12
+
+Hashes = dict[str, str]
+
+
+class Lock(BaseModel):
+    """``inputs`` by name and ``files`` by path in the release's folder, each with its SHA-256."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    inputs: Hashes
+    files: Hashes
+
+
+def lock_path(settings: Settings, version: str) -> Path:
+    """Return where the lock of a version lies."""
+    return settings.folder / "releases" / f"{version}.lock.json"
+
+
+def read_lock(settings: Settings, version: str) -> Lock | None:
+    """Return the lock of a version, or None if there is none.
+
+    Raises:
+        SteerworksError: the file is not a lock.
+    """
+    path = lock_path(settings, version)
+    if not path.exists():
+        return None
+    try:
+        return Lock.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise SteerworksError(
+            f"{path}: not the lock of a release ({error.error_count()} problems). Restore it from version control, "
+            f"or delete it if {version} was never given to anyone."
+        ) from None
+
+
+def write_lock(settings: Settings, lock: Lock) -> None:
+    """Write a lock, whole or not at all."""
+    write_json(lock_path(settings, lock.version), lock.model_dump())
+
+
+def locked_inputs(lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> Hashes:
+    """Return the hash of everything that the release of a spec would be made from now."""
+    return {"code version": code_version(), **_configuration(settings, spec, inputs), **_lake_files(lake, inputs)}
+
+
+def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return what differs between two sets of hashes, a line each; the rest is counted."""
+    lines = [
+        *(f"changed: {name}" for name in sorted(then.keys() & now.keys()) if then[name] != now[name]),
+        *(f"new: {name}" for name in sorted(now.keys() - then.keys())),
+        *(f"gone: {name}" for name in sorted(then.keys() - now.keys())),
+    ]
+    hidden = len(lines) - DIFFERENCES_SHOWN
+    return [*lines[:DIFFERENCES_SHOWN], f"and {hidden} more"] if hidden > 0 else lines
+
+
+def _configuration(settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> Hashes:
+    hashes = {"release spec": digest(spec.model_dump(mode="json"))}
+    if spec.parent:
+        manifest = settings.home.releases / spec.parent / "manifest.json"
+        hashes[f"parent {spec.parent}"] = file_sha256(manifest) if manifest.exists() else ""
+    for slug in inputs.campaigns:
+        hashes[f"campaign {slug}"] = digest(settings.campaign(slug).model_dump(mode="json"))
+        hashes[f"rubric of {slug}"] = digest(settings.rubric_of(slug).model_dump(mode="json"))
+        hashes[f"policy of {slug}"] = digest(settings.policy_of(slug).model_dump(mode="json"))
+        vendor = settings.vendor_of(slug).model_dump(mode="json", include={"kind", "description", "licence"})
+        hashes[f"vendor of {slug}"] = digest(vendor)
+    return hashes
+
+
+def _lake_files(lake: Lake, inputs: ReleaseInputs) -> Hashes:
+    wanted: list[tuple[str, Partition]] = [
+        (table, partition) for table in LOCKED_TABLES for partition in inputs.partitions(table)
+    ]
+    wanted += [("responses", {"model": model, "prompt_batch": batch}) for model, batch in inputs.cells]
+    return {
+        f"lake/{path.relative_to(lake.root).as_posix()}": file_sha256(path)
+        for table, partition in wanted
+        for path in lake.parts(table, partition)
+    }

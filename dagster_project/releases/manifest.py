@@ -1,0 +1,138 @@
+"""The manifest of a release: what it is, and the hash, size, rows and schema of every file.
+
+Belongs here: the file's shape, writing it, and checking a folder against it. Does not belong
+here: how the files are made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dagster_project.errors import SteerworksError
+from dagster_project.identity import file_sha256
+
+MANIFEST = "manifest.json"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReleaseFile(_Frozen):
+    """One file; ``rows`` and ``columns`` (name to Arrow type; ``schema`` in the file) only of tables."""
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int | None = None
+    columns: dict[str, str] | None = Field(default=None, alias="schema")
+
+
+class RubricSummary(_Frozen):
+    """What the ratings mean."""
+
+    name: str
+    version: str
+    attributes: list[str]
+    deciding: list[str]
+    lowest: int
+    highest: int
+
+
+class Manifest(_Frozen):
+    """The whole file. ``lock`` is the hash of the lock's inputs; ``policies`` are by campaign."""
+
+    version: str
+    parent: str | None
+    name: str
+    licence: str
+    simulated: bool
+    publishable: bool
+    campaigns: list[str]
+    tasks: int
+    rubric: RubricSummary
+    policies: dict[str, dict[str, Any]]
+    spec: dict[str, Any]
+    lock: str
+    code_version: str
+    files: list[ReleaseFile]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the file's content."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each table by path."""
+        return {file.path: file.rows for file in self.files if file.rows is not None}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file by path."""
+        return {file.path: file.sha256 for file in self.files}
+
+
+def describe_files(folder: Path) -> list[ReleaseFile]:
+    """Return a description of every file in a folder but the manifest, sorted by path."""
+    return [_described(folder, path) for path in _paths(folder)]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a release.
+
+    Raises:
+        SteerworksError: there is none, or it is not a manifest.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise SteerworksError(f"{path}: missing; {folder} is not a whole release.") from None
+    except ValidationError as error:
+        raise SteerworksError(f"{path}: not the manifest of a release ({error.error_count()} problems).") from None
+
+
+def verify(folder: Path) -> list[str]:
+    """Return what is wrong with a release's files: nothing if each is as the manifest says."""
+    try:
+        expected = read_manifest(folder).hashes
+    except SteerworksError as error:
+        return [str(error)]
+    present = set(_paths(folder))
+    return [
+        *(f"{folder / path}: missing" for path in sorted(expected.keys() - present)),
+        *(f"{folder / path}: not in the manifest" for path in sorted(present - expected.keys())),
+        *(
+            f"{folder / path}: its bytes are not those that the manifest was written for"
+            for path in sorted(expected.keys() & present)
+            if file_sha256(folder / path) != expected[path]
+        ),
+    ]
+
+
+def publication_refusals(manifest: Manifest) -> list[str]:
+    """Return why a release must not be published: nothing if it may."""
+    if not manifest.simulated:
+        return []
+    return [
+        f"{manifest.version} holds simulated ratings: they were made by a program that rates by dice, and not by "
+        "people. Published, they would pass for human judgement. Build a release from campaigns that people rated."
+    ]
+
+
+def _paths(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / MANIFEST)
+
+
+def _described(folder: Path, path: str) -> ReleaseFile:
+    file = folder / path
+    known = {"path": path, "sha256": file_sha256(file), "bytes": file.stat().st_size}
+    if file.suffix != ".parquet":
+        return ReleaseFile.model_validate(known)
+    columns = {field.name: str(field.type) for field in pq.read_schema(file)}
+    return ReleaseFile.model_validate({**known, "rows": pq.read_metadata(file).num_rows, "schema": columns})

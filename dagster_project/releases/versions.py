@@ -1,0 +1,46 @@
+"""Semantic versions of releases.
+
+Belongs here: what a version may look like, and which comes next. Does not belong here: what is
+in a version.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dagster_project.errors import SteerworksError
+from dagster_project.releases.lock import lock_path
+from dagster_project.settings import Settings, base_version
+from dagster_project.settings.releases import VERSION_PATTERN
+
+
+def checked_version(version: str) -> str:
+    """Return a version if it is one.
+
+    Raises:
+        SteerworksError: it is not.
+    """
+    if not re.fullmatch(VERSION_PATTERN, version):
+        raise SteerworksError(f"`{version}` is no version: write it as v1.2.0, or v1.2.0-rc.1 for a candidate.")
+    return version
+
+
+def next_version(settings: Settings, version: str) -> str:
+    """Return the next version that was never built: the next candidate, or the next minor version."""
+    base, is_candidate, number = version.partition("-rc.")
+    if is_candidate:
+        following = f"{base}-rc.{int(number) + 1}"
+    else:
+        major, minor, _ = base.removeprefix("v").split(".")
+        following = f"v{major}.{int(minor) + 1}.0"
+    is_taken = (settings.home.releases / following).exists() or lock_path(settings, following).exists()
+    return next_version(settings, following) if is_taken else following
+
+
+def proposal(settings: Settings, version: str) -> str:
+    """Return what to do instead of overwriting a version."""
+    following = next_version(settings, version)
+    if base_version(following) == base_version(version):
+        return f"Build the next candidate, {following}."
+    parent = f" with `parent: {version}`" if (settings.home.releases / version).exists() else ""
+    return f"Take the next version: describe it in {settings.release_path(following)}{parent}, and build {following}."

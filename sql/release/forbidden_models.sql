@@ -1,0 +1,13 @@
+-- Models in the tasks whose terms, as stored with their responses, do not let outputs train others.
+-- inputs: annotation_tasks
+-- grain: campaign, model, licence
+-- output: campaign, model, licence, responses
+select
+    campaign,
+    coalesce(model, 'unknown') as model,
+    coalesce(model_licence, 'unknown') as licence,
+    count(distinct response_id) as responses
+from annotation_tasks
+where not outputs_may_train
+group by all
+order by campaign, model, licence

@@ -1,0 +1,58 @@
+"""Installations with a closed campaign in their lake, and configurations that release it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dagster_project.lake import Lake
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
+from tests.releases.release_inputs import CAMPAIGNS, SMALL_RUBRIC, VENDORS, Fixture, write_spec
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> Callable[[str], Settings]:
+    """Make an installation of its own: a home and a configuration under a name."""
+
+    def make(name: str) -> Settings:
+        folder = tmp_path / name / "config"
+        shutil.copytree(PROJECT_ROOT / "config", folder, ignore=shutil.ignore_patterns("releases"))
+        (folder / "releases").mkdir()
+        (folder / "small.yaml").write_text(yaml.safe_dump(SMALL_RUBRIC), encoding="utf-8")
+        campaigns = {
+            slug: {**fields, "rubric": "small.yaml"} for slug, fields in CAMPAIGNS.items() if slug != "starter"
+        }
+        campaigns["starter"] = CAMPAIGNS["starter"]
+        (folder / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": campaigns}), encoding="utf-8")
+        (folder / "vendors.yaml").write_text(yaml.safe_dump({"vendors": VENDORS}), encoding="utf-8")
+        settings = Settings(folder, Home(tmp_path / name / "home"))
+        write_spec(settings, "v0.1.0")
+        return settings
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: Callable[[str], Settings]) -> Settings:
+    return make_settings("one")
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    return Lake(settings.home.lake)
+
+
+@pytest.fixture
+def small(lake: Lake, settings: Settings) -> Fixture:
+    """A campaign that people rated, under three attributes from 1 to 5; not written yet."""
+    return Fixture(lake, "small", settings.rubric_of("small"), "acme")
+
+
+@pytest.fixture
+def starter(lake: Lake, settings: Settings) -> Fixture:
+    """A campaign of simulated ratings under the default rubric; not written yet."""
+    return Fixture(lake, "starter", settings.rubric_of("starter"), "simulated", simulated=True)
