@@ -56,6 +56,6 @@ def selected_prompts(
         chosen,
         completed={prompt_id: answer.messages for prompt_id, answer in answers.items() if answer.messages},
         failures={prompt_id: answer.reason for prompt_id, answer in answers.items() if answer.reason},
-        model=(slug, config.models.models[slug].terms.licence),
+        model=(slug, config.models.models[slug].terms),
     )
     return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report)

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from dagster_project.lake import TABLES, Lake, Session
-from dagster_project.settings import CurationFile
+from dagster_project.settings import CurationFile, Terms
 
 Messages = list[dict[str, str]]
 
@@ -43,7 +43,7 @@ def write_selected(
     chosen: pl.DataFrame,
     completed: Mapping[str, Messages],
     failures: Mapping[str, str],
-    model: tuple[str, str],
+    model: tuple[str, Terms],
 ) -> SelectionReport:
     """Write the `selected_prompts` partition, the assistant turns filled in.
 
@@ -53,7 +53,7 @@ def write_selected(
         chosen: what `select` returned.
         completed: whole conversations by prompt id, for prompts of several turns.
         failures: why a conversation could not be completed, by prompt id.
-        model: slug and licence of the model that wrote the turns.
+        model: slug and terms of the model that wrote the turns.
     """
     rows = [_row(row, completed, failures, model) for row in chosen.iter_rows(named=True)]
     lake.write(
@@ -68,11 +68,15 @@ def write_selected(
 
 
 def _row(
-    row: dict[str, Any], completed: Mapping[str, Messages], failures: Mapping[str, str], model: tuple[str, str]
+    row: dict[str, Any], completed: Mapping[str, Messages], failures: Mapping[str, str], model: tuple[str, Terms]
 ) -> dict[str, Any]:
     prompt_id = row["prompt_id"]
-    slug, licence = model if prompt_id in completed else (None, None)
-    filled = {"completion_model": slug, "completion_licence": licence}
+    slug, terms = model if prompt_id in completed else (None, None)
+    filled = {
+        "completion_model": slug,
+        "completion_licence": terms and terms.licence,
+        "completion_may_train": terms and terms.outputs_may_train,
+    }
     if prompt_id in failures:
         return row | filled | {"selected": False, "reason": f"completion_failed: {failures[prompt_id]}"}
     return row | filled | {"messages": completed.get(prompt_id, row["messages"])}

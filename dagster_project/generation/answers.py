@@ -21,9 +21,6 @@ _LINE_START = b'{"request_hash":"'
 HASH_IN_LINE = slice(len(_LINE_START), len(_LINE_START) + 64)
 """Where a line has its request hash, so that looking for one needs no JSON parser."""
 
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""``answered_at`` of a row whose answer was never written down: the same at every rewriting, as no clock would be."""
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -78,7 +75,7 @@ class Answer:
             "prompt_id": request.prompt_id,
             "sample_index": request.sample_index,
             "response_id": request.response_id,
-            "answered_at": datetime.fromisoformat(self.answered_at) if self.answered_at else NEVER,
+            "answered_at": datetime.fromisoformat(self.answered_at) if self.answered_at else None,
         }
 
 

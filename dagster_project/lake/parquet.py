@@ -19,7 +19,10 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP_ROWS, use_dictionary=True)
+        with pq.ParquetWriter(temporary, table.schema, compression="zstd", use_dictionary=True) as writer:
+            # No row group at all for no rows: an empty one is more than some readers can take.
+            if table.num_rows:
+                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         flush(temporary)
         temporary.replace(path)
     finally:

@@ -93,7 +93,7 @@ def _unmet(lake: Lake, inputs: ReleaseInputs, unmet: Unmet) -> list[str]:
 
 def _forbidden_models(session: Session, spec: ReleaseSpec) -> list[str]:
     return [
-        f"campaign `{row['campaign']}` shows {row['responses']} responses of the model `{row['model']}` "
+        f"campaign `{row['campaign']}` shows {row['responses']} responses with text of the model `{row['model']}` "
         f"({row['licence']}), whose terms do not let its outputs train other models: they cannot be released "
         f"under {spec.licence}. Make a campaign without it"
         for row in session.query("release/forbidden_models").to_dicts()

@@ -17,7 +17,7 @@ from dagster_project.settings.automation import AutomationFile
 from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
 from dagster_project.settings.curation import CurationFile
 from dagster_project.settings.home import PROJECT_ROOT, Home
-from dagster_project.settings.models import Endpoint, ModelsFile, ModelSpec
+from dagster_project.settings.models import Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.releases import ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
 from dagster_project.settings.vendors import Vendor, VendorsFile
@@ -37,6 +37,7 @@ __all__ = [
     "ReleaseSpec",
     "Rubric",
     "Settings",
+    "Terms",
     "TrustRules",
     "Vendor",
     "VendorsFile",

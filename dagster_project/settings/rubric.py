@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from dagster_project.settings.yaml_file import Strict
 
-
 MOST_STEPS = 127
 
 
@@ -50,6 +49,7 @@ RESERVED_NAMES = frozenset(
     {"prompt", "response", "task_id", "response_id", "prompt_id", "campaign", "model", "vendor", "messages"}
     | {"n_annotators", "simulated", "annotator", "round", "position", "guideline_version", "stage", "reason"}
     | {"submitted_at", "revision", "withdrawn", "flags", "preference", "justification", "seconds"}
+    | {"split", "scores", "spreads"}
 )
 
 

@@ -6,7 +6,7 @@
 -- grain: task_id, position
 -- output: campaign, task_id, position, prompt_id, response_id, messages, response, model, model_name, revision,
 --   parameters, request_hash, model_licence, outputs_may_train, source, source_licence, completion_model,
---   completion_licence, vendor, guideline_version, annotators
+--   completion_licence, completion_may_train, vendor, guideline_version, annotators
 with prompts as (
     select distinct on (prompt_id) *
     from selected_prompts
@@ -67,6 +67,7 @@ select
     prompts.licence as source_licence,
     prompts.completion_model,
     prompts.completion_licence,
+    prompts.completion_may_train,
     $vendor as vendor,
     $guideline_version as guideline_version,
     $annotators::tinyint as annotators

@@ -16,7 +16,7 @@ from dagster_project.curation import curate, deliver_prompts, delivered_batches,
 from dagster_project.curation.prompt_rows import PromptRowError, parse_row
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
-from dagster_project.settings import PROJECT_ROOT, CurationFile, Home
+from dagster_project.settings import PROJECT_ROOT, CurationFile, Home, Terms
 
 CURATION = CurationFile.model_validate({"completion_model": "any", "length": {"max_chars": 500, "max_turns": 3}})
 
@@ -185,7 +185,14 @@ def test_selected_prompts_are_whole_conversations_and_a_failed_completion_is_a_r
     rows = select(lake, CURATION, "b")
     first, second = lake.read("raw_prompts")["prompt_id"]
     whole = [turns[0], {"role": "assistant", "content": "Bring bread."}, turns[1]]
-    report = write_selected(lake, "b", rows, {first: whole}, {second: "empty_answer"}, ("small", "Apache-2.0"))
+    report = write_selected(
+        lake,
+        "b",
+        rows,
+        {first: whole},
+        {second: "empty_answer"},
+        ("small", Terms(licence="Apache-2.0", outputs_may_train=True)),
+    )
     stored = {row["prompt_id"]: row for row in lake.read("selected_prompts").to_dicts()}
     assert stored[first]["messages"] == whole
     assert stored[first]["completion_model"] == "small"

@@ -43,6 +43,7 @@ def write_prompts(lake: Lake, texts: Sequence[str], batch: str = BATCH) -> None:
             "reason": "not_sampled" if text.startswith("unselected") else None,
             "completion_model": None,
             "completion_licence": None,
+            "completion_may_train": None,
         }
         for number, text in enumerate(texts, start=1)
     ]

@@ -99,6 +99,7 @@ class Fixture:
                 "source_licence": "CC0-1.0",
                 "completion_model": None if number % 4 else "plain",
                 "completion_licence": None if number % 4 else "Apache-2.0",
+                "completion_may_train": None if number % 4 else True,
                 "vendor": self.vendor,
                 "guideline_version": "1.0",
                 "annotators": 3,
@@ -178,6 +179,7 @@ class Fixture:
                 "selected": number != self.tasks + 1,
                 "completion_model": None,
                 "completion_licence": None,
+                "completion_may_train": None,
             }
             for number in numbers
         ]

@@ -37,8 +37,8 @@ def test_all_reasons_are_given_at_once(lake: Lake, settings: Settings) -> None:
     assert "the parent v0.0.9 is not in" in message
     assert "campaign `small` is still open" in message
     assert "scores_in_scale failed, 3 rows" in message
-    assert "12 responses of the model `plain` (Apache-2.0), whose terms do not let" in message
-    assert "12 responses of the model `warm`" in message
+    assert "12 responses with text of the model `plain` (Apache-2.0), whose terms do not let" in message
+    assert "12 responses with text of the model `warm`" in message
     assert [table for table, _ in asked] == [
         *("annotation_tasks", "deliveries", "annotations", "annotation_fates"),
         *("retained_annotations", "agreement", "consensus", "preferences"),
@@ -61,7 +61,7 @@ def test_campaigns_under_different_rubrics_are_refused(
     assert "`small` and `starter` were rated under different rubrics" in refusal(lake, settings)
 
 
-@pytest.mark.parametrize("name", ["use_spread", "Use_Spread", "split"])
+@pytest.mark.parametrize("name", ["use_spread", "Use_Spread"])
 def test_an_attribute_that_would_be_a_column_twice_is_refused(
     small: Fixture, lake: Lake, settings: Settings, name: str
 ) -> None:
@@ -70,6 +70,16 @@ def test_an_attribute_that_would_be_a_column_twice_is_refused(
     (settings.folder / "small.yaml").write_text(yaml.safe_dump({**SMALL_RUBRIC, "attributes": attributes}))
     message = refusal(lake, Settings(settings.folder, settings.home))
     assert f"the rubric would give the column `{name.lower()}` twice" in message
+
+
+def test_the_terms_of_the_model_that_filled_in_turns_count_too(small: Fixture, lake: Lake, settings: Settings) -> None:
+    small.write()
+    tasks = lake.read("annotation_tasks")
+    terms = pl.when(pl.col("completion_model").is_not_null()).then(pl.lit(value=False))
+    lake.write("annotation_tasks", {"campaign": "small"}, tasks.with_columns(completion_may_train=terms))
+    completed = tasks["completion_model"].drop_nulls().len()
+    message = refusal(lake, settings)
+    assert f"shows {completed} responses with text of the model `plain` (Apache-2.0), whose terms" in message
 
 
 def test_a_release_of_nothing_is_refused(small: Fixture, lake: Lake, settings: Settings) -> None:

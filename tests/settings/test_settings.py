@@ -68,6 +68,7 @@ def test_a_mistake_is_named_with_file_line_and_rule(
         ("decides: true", "decides: false", "at least one must decide disputes"),
         ("name: coherence", "name: helpfulness", "two attributes have the same name"),
         ("name: coherence", "name: prompt", "columns of the release already"),
+        ("name: coherence", "name: Split", "columns of the release already"),
         ("      4: Clear throughout", "      5: Clear throughout", "describes levels outside the scale"),
     ],
 )

@@ -37,6 +37,7 @@ def prompt_row(number: int, batch: str = BATCH) -> dict[str, Any]:
         "reason": None,
         "completion_model": None,
         "completion_licence": None,
+        "completion_may_train": None,
     }
 
 
