@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PROJECT_FILES := dagster_project assets tests
 
-.PHONY: help setup release ui test test-fast lint bench lock clean
+.PHONY: help setup release ui test test-fast lint lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -7,7 +7,7 @@ from assets.responses import responses
 from dagster_project.automation import CHEAP
 from dagster_project.metadata import made
 from dagster_project.resources import LakeResource, SettingsResource
-from dagster_project.vendors import export_round, freeze_tasks, merge, order_top_ups, take_in
+from dagster_project.vendors import export_round, freeze_tasks, merge, order_top_ups, received, take_in
 
 GROUP = "annotation"
 EVERY = dg.AllPartitionMapping()
@@ -35,10 +35,10 @@ def deliveries(
 ) -> dg.MaterializeResult:
     """The vendor's files, row by row in the canonical shape; rows that break a rule are quarantined with it."""
     campaign = context.partition_key
-    taken = take_in(lake.lake, settings.settings, settings.settings.campaign(campaign).vendor)
-    for file in taken:
-        context.log.info(str(file))
-    return made(lake.lake, "deliveries", {"campaign": campaign})
+    for file in take_in(lake.lake, settings.settings, settings.settings.campaign(campaign).vendor):
+        log = context.log.warning if file.quarantined or file.ignored_fields else context.log.info
+        log(str(file))
+    return made(lake.lake, "deliveries", {"campaign": campaign}, received(lake.lake, campaign))
 
 
 @dg.asset(

@@ -11,7 +11,7 @@ import sys
 import typer
 from rich.console import Console
 
-from dagster_project.cli import backfill, campaign, prompts, release, run, simulate, ui
+from dagster_project.cli import backfill, campaign, prompts, release, run, simulate, ui, vault
 from dagster_project.errors import SteerworksError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(campaign.app, name="campaign")
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)
 app.command("verify")(release.verify_release)
+app.add_typer(vault.app, name="vault")
 app.command("ui")(ui.ui)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
-from dagster_project.vendors import close, status
+from dagster_project.vendors import close, received, status
 
 app = typer.Typer(help="See where a campaign stands, and close it.", no_args_is_help=True)
 Campaign = Annotated[str, typer.Argument(help="slug in config/campaigns.yaml")]
@@ -19,12 +19,17 @@ Campaign = Annotated[str, typer.Argument(help="slug in config/campaigns.yaml")]
 def show(campaign: Campaign) -> None:
     """Show what was ordered, what came, and what is awaited."""
     settings = Settings.from_environment()
-    now = status(Lake(settings.home.lake), settings, campaign)
-    Console().print(
+    lake, console = Lake(settings.home.lake), Console()
+    now, rows = status(lake, settings, campaign), received(lake, campaign)
+    console.print(
         f"{campaign}: {'closed' if now.closed else 'open'}; {now.tasks} tasks, {now.rounds} rounds; "
         f"{now.ordered} ratings of tasks ordered, {now.delivered} delivered, {now.outstanding} outstanding, "
         f"{now.awaiting_tasks} tasks awaiting; {now.cost_usd:.2f} USD",
         soft_wrap=True,
+    )
+    rules = ", ".join(f"{count} {rule}" for rule, count in rows.quarantined.items())
+    console.print(
+        f"rows delivered: {rows.accepted} accepted, {rules + ' quarantined' if rules else 'none quarantined'}"
     )
 
 

@@ -15,7 +15,8 @@ from dagster_project.settings.yaml_file import Strict
 class TrustRules(Strict):
     """An annotator who breaks one of these is untrusted; null switches a rule off.
 
-    Shares are in [0, 1]; deviations are in steps of the rubric's scale.
+    The first that is broken is named: bias, deviation, straight-lining, identical. Shares are in
+    [0, 1]; deviations are in steps of the rubric's scale.
     """
 
     min_tasks: int = Field(default=8, ge=1, description="fewer tasks than this are no evidence")

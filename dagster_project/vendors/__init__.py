@@ -6,7 +6,7 @@ or any vendor's behaviour (`simulation`). Vendors stand outside: the outbox goes
 comes in, and nothing else connects the two.
 """
 
-from dagster_project.vendors.campaigns import CampaignStatus, Closing, close, is_closed, status
+from dagster_project.vendors.campaigns import CampaignStatus, Closing, Received, close, is_closed, received, status
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.intake import TakenIn, take_in
@@ -14,6 +14,7 @@ from dagster_project.vendors.merging import Merged, merge
 from dagster_project.vendors.outbox import export_round, round_path
 from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks
 from dagster_project.vendors.top_up import TopUp, order_top_ups
+from dagster_project.vendors.vault import expired_raw
 
 __all__ = [
     "CampaignStatus",
@@ -21,15 +22,18 @@ __all__ = [
     "FrozenTasks",
     "Merged",
     "Pseudonyms",
+    "Received",
     "TakenIn",
     "TopUp",
     "close",
+    "expired_raw",
     "export_round",
     "freeze_tasks",
     "is_closed",
     "merge",
     "order_top_ups",
     "pending",
+    "received",
     "round_path",
     "status",
     "take_in",

@@ -45,6 +45,14 @@ class CampaignStatus:
     closed: bool
 
 
+@dataclass(frozen=True)
+class Received:
+    """Delivered rows of a campaign: accepted, and quarantined by rule."""
+
+    accepted: int
+    quarantined: dict[str, int]
+
+
 def close(lake: Lake, settings: Settings, campaign: str) -> Closing:
     """Close a campaign: it takes no more ratings, and a release may use it.
 
@@ -66,6 +74,15 @@ def close(lake: Lake, settings: Settings, campaign: str) -> Closing:
 def is_closed(lake: Lake, campaign: str) -> bool:
     """Say whether a campaign is closed."""
     return lake.exists("campaign_closings", {"campaign": campaign})
+
+
+def received(lake: Lake, campaign: str) -> Received:
+    """Return what a campaign received so far."""
+    with Session() as session:
+        for table in ("deliveries", "quarantine"):
+            session.table(lake, table, {"campaign": campaign})
+        rows = dict(session.query("annotation/received").iter_rows())
+    return Received(rows.pop("accepted"), rows)
 
 
 def status(lake: Lake, settings: Settings, campaign: str) -> CampaignStatus:

@@ -90,10 +90,9 @@ def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[s
     ]
     if missing:
         raise SteerworksError(
-            f"campaign `{campaign}`: these cells of `responses` are missing: {', '.join(missing)}. Materialise "
-            "them, in the UI (the asset `responses`, these partitions) or by `dagster asset materialize -m "
-            f"dagster_project.definitions --select responses --partition '{missing[0]}'`, and start again; "
-            "or name fewer models under `pairing` in campaigns.yaml."
+            f"campaign `{campaign}`: these cells of `responses` are missing: {', '.join(missing)}. Fill "
+            f"them with `steerworks backfill {missing[0].partition('|')[0]}`, or in the UI (the asset `responses`, "
+            "these partitions), and start again; or name fewer models under `pairing` in campaigns.yaml."
         )
     answered = set(session.query("annotation/answering_models", wanted)["model"])
     if silent := [model for model in wanted["models"] if model not in answered]:

@@ -18,6 +18,7 @@ from dagster_project.settings import Home
 from dagster_project.vendors.whole_files import PRIVATE
 
 CHUNK_BYTES = 1 << 20
+SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,21 @@ def keep_raw(vault: Path, vendor: str, delivered: Path) -> RawCopy:
         temporary.unlink(missing_ok=True)
     flush(folder)
     return RawCopy(path, delivery_id, size)
+
+
+def expired_raw(home: Home, retention_days: int, now: float) -> list[Path]:
+    """Return the raw deliveries that were taken in longer ago than they are to be kept, oldest first.
+
+    Only the vendors' own files are meant: their rows in the lake and the map of workers stay.
+
+    Args:
+        home: whose vault.
+        retention_days: how long they are to be kept.
+        now: seconds since 1970.
+    """
+    taken_in = {path: path.stat().st_mtime for path in (home.vault / "deliveries").glob("*/*") if path.is_file()}
+    old = [path for path, moment in taken_in.items() if now - moment > retention_days * SECONDS_A_DAY]
+    return sorted(old, key=lambda path: (taken_in[path], path))
 
 
 def _copy(source: Path, target: Path) -> tuple[str, int]:

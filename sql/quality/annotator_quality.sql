@@ -129,8 +129,9 @@ broken_rules as (
     cross join
         lateral (
             values
-            (1, 'deviation', records.deviation, $max_deviation::double),
-            (2, 'bias', abs(records.bias), $max_bias::double),
+            -- A bias makes a deviation too, and says more.
+            (1, 'bias', abs(records.bias), $max_bias::double),
+            (2, 'deviation', records.deviation, $max_deviation::double),
             (3, 'straight_lining', records.straight_lining, $max_straight_lining::double),
             (4, 'identical', records.identical, $max_identical::double)
         ) as rules (place, rule, figure, threshold)

@@ -79,9 +79,9 @@ def far_off(**rules: float | None) -> dict[str, Any]:
 
 def test_the_first_rule_broken_is_named_with_its_figure() -> None:
     row = far_off()
-    assert (row["rule"], row["figure"], row["threshold"], row["trusted"]) == ("deviation", 4.0, 1.25, False)
-    assert far_off(max_deviation=None)["rule"] == "bias"
-    assert far_off(max_deviation=4.0)["rule"] == "bias"
+    assert (row["rule"], row["figure"], row["threshold"], row["trusted"]) == ("bias", 4.0, 0.9, False)
+    assert far_off(max_bias=None)["rule"] == "deviation"
+    assert far_off(max_bias=4.0)["rule"] == "deviation"
     assert far_off(max_deviation=None, max_bias=None)["rule"] == "straight_lining"
     assert far_off(max_deviation=None, max_bias=None, max_straight_lining=None)["trusted"]
 

@@ -104,7 +104,7 @@ def test_missing_cells_are_named_with_what_to_run(
     with pytest.raises(SteerworksError) as error:
         freeze_tasks(lake, settings, "starter")
     assert f"missing: {MODELS[2]}|{BATCH}." in str(error.value)
-    assert "dagster asset materialize" in str(error.value)
+    assert "steerworks backfill" in str(error.value)
     assert not lake.exists("annotation_tasks", {"campaign": "starter"})
 
 

@@ -1,0 +1,86 @@
+"""What a user reads in the terminal after a mistake: one message, no traceback, exit code 1."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dagster_project.settings import Home
+
+STEERWORKS = Path(sys.executable).with_name("steerworks")
+
+
+def steerworks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([STEERWORKS, *arguments], capture_output=True, text=True, check=False, env=os.environ)
+
+
+def refused(*arguments: str) -> str:
+    """Return the message of a command that fails."""
+    result = steerworks(*arguments)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error ")
+    return result.stderr
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Home, config: Path) -> None:
+    """Every command works on an empty home and a copy of the configuration."""
+
+
+def test_broken_yaml(config: Path) -> None:
+    (config / "models.yaml").write_text("endpoints: [unclosed")
+    assert "models.yaml:1: not valid YAML" in refused("run")
+
+
+def test_a_model_without_an_endpoint(config: Path) -> None:
+    text = (config / "models.yaml").read_text().replace("endpoint: embedded", "endpoint: nowhere", 1)
+    (config / "models.yaml").write_text(text)
+    assert "names the endpoint `nowhere`, which does not exist" in refused("backfill")
+
+
+def test_an_unknown_model() -> None:
+    assert "has no model gpt-9; it has: smollm2-135m-brief" in refused("backfill", "gpt-9")
+
+
+def test_an_unknown_release() -> None:
+    assert "releases/v9.0.0.yaml: no such file" in refused("run", "v9.0.0")
+
+
+def test_an_empty_prompt_file(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").touch()
+    arguments = ("--batch", "b", "--source", "s", "--licence", "CC0-1.0")
+    assert "the file is empty" in refused("prompts", "add", str(tmp_path / "none.jsonl"), *arguments)
+    assert "no such file" in refused("prompts", "add", str(tmp_path / "absent.jsonl"), *arguments)
+
+
+def test_a_campaign_that_does_not_exist() -> None:
+    assert "there is no campaign `autumn`" in refused("campaign", "status", "autumn")
+
+
+def test_closing_a_campaign_that_has_no_tasks() -> None:
+    assert "has no tasks yet" in refused("campaign", "close", "starter")
+
+
+def test_a_folder_that_is_no_release(tmp_path: Path) -> None:
+    assert str(tmp_path) in refused("verify", str(tmp_path))
+
+
+def test_an_empty_vault_has_nothing_to_forget() -> None:
+    assert "No raw delivery is older than 730 days" in steerworks("vault", "expire").stdout
+
+
+def test_old_raw_deliveries_are_forgotten_and_young_ones_are_kept(home: Home) -> None:
+    folder = home.vault / "deliveries" / "acme"
+    folder.mkdir(parents=True)
+    for name, age in (("old.jsonl", 0), ("young.jsonl", None)):
+        (folder / name).touch()
+        if age is not None:
+            os.utime(folder / name, (age, age))
+    assert "would remove" in steerworks("vault", "expire", "--dry-run").stdout
+    assert steerworks("vault", "expire").stdout.startswith("removed ")
+    assert [path.name for path in folder.iterdir()] == ["young.jsonl"]
