@@ -98,14 +98,17 @@ def _spending(max_usd: float | None) -> dict[str, Any]:
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return why steps failed, in the words of the innermost error of each."""
-    reasons = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            error = data.error_source and data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            description = data.user_failure_data.description if data.user_failure_data else None
-            reasons.append(description or (error.message.partition(": ")[2].strip() if error else event.message or ""))
-    return reasons
+    """Return why steps failed, in the words that are written for the user."""
+    return [_reason(event) for event in result.all_events if event.is_step_failure]
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    chain = [failure.error] if failure.error else []
+    while chain and chain[-1].cause:
+        chain.append(chain[-1].cause)
+    # Dagster wraps what a step raises, and what the user can mend may have a cause of its own.
+    told = next((error for error in chain if error.cls_name == SteerworksError.__name__), chain[-1] if chain else None)
+    return told.message.removeprefix(f"dagster_project.errors.{told.cls_name}: ").strip() if told else "no reason given"
