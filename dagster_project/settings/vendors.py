@@ -12,6 +12,7 @@ from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
 VendorKind = Literal["human", "simulated"]
+SIMULATED_VENDOR = "simulated"
 SIMULATED_PSEUDONYM_KEY = "published: the simulated vendor employs nobody"
 
 
@@ -50,10 +51,12 @@ class VendorsFile(Strict):
     vault_retention_days: int = Field(default=730, ge=1)
 
     @model_validator(mode="after")
-    def _human_vendors_have_a_key(self) -> Self:
+    def _fit_their_kind(self) -> Self:
         for slug, vendor in self.vendors.items():
             if slug == "prompts":
                 raise ValueError("`prompts` is the inbox folder of prompts; give the vendor another name")
+            if vendor.kind == "simulated" and slug != SIMULATED_VENDOR:
+                raise ValueError(f"a vendor of kind `simulated` is called `{SIMULATED_VENDOR}`: it reads that outbox")
             if vendor.kind == "human" and not vendor.pseudonym_key_env:
                 raise ValueError(f"vendor `{slug}` needs `pseudonym_key_env`: its workers' ids must not be stored")
         return self

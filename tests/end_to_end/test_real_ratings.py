@@ -11,17 +11,7 @@ import pytest
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
 from tests.end_to_end.real_sets import as_delivery, as_tasks, configure, read, write_jsonl
-
-SUMMEVAL = {
-    "fluency": (0.603, 0.277),
-    "coherence": (0.467, 0.264),
-    "relevance": (0.501, 0.409),
-    "faithfulness": (0.629, 0.521),
-    "aspect_coverage": (0.658, 0.604),
-    "sentiment_consistency": (0.458, 0.351),
-    "specificity": (0.420, 0.298),
-}
-"""Kappa (mean over fixed raters) and ordinal alpha, as published with the sets."""
+from tests.reference_figures import SUMMEVAL
 
 
 def taken_through(

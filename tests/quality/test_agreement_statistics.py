@@ -23,6 +23,7 @@ from dagster_project.quality.agreement import measure_agreement
 from dagster_project.quality.retention import filter_annotations
 from dagster_project.settings import AgreementPolicy, Settings
 from tests.quality.ratings import CAMPAIGN, PARTITION, Ratings, panel, prepared, rubric
+from tests.reference_figures import SUMMEVAL
 
 Unit = dict[str, int]
 """The score of one attribute that each annotator gave to one response."""
@@ -235,18 +236,6 @@ def test_neither_the_order_of_rows_nor_other_names_change_a_figure() -> None:
     assert agreement(others, rubric(5)).drop("shuffled").equals(real)
 
 
-REFERENCE = {
-    "fluency": (0.603, 0.277),
-    "coherence": (0.467, 0.264),
-    "relevance": (0.501, 0.409),
-    "faithfulness": (0.629, 0.521),
-    "aspect_coverage": (0.658, 0.604),
-    "sentiment_consistency": (0.458, 0.351),
-    "specificity": (0.420, 0.298),
-}
-"""Fixed-slots kappa and ordinal alpha, as published beside the ratings."""
-
-
 def likert(path: Path) -> tuple[Ratings, list[str]]:
     """One task a row, its response, and three annotators; attributes in the order of the first row."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -281,9 +270,9 @@ def test_summeval_gives_the_reference_figures(shared_data: Path, lake: Lake, set
             round(figure(figures, "quadratic_kappa", "fixed_slots", attribute=name), 3),
             round(figure(figures, "ordinal_alpha", attribute=name), 3),
         )
-        for name in REFERENCE
+        for name in SUMMEVAL
     }
-    assert found == REFERENCE
+    assert found == SUMMEVAL
     assert lake.read("annotator_quality", PARTITION)["trusted"].all()
 
 

@@ -44,6 +44,7 @@ def test_the_default_configuration_is_valid(settings: Settings) -> None:
         ("curation.yaml", "smollm2-135m-plain", "gpt-9", "curation", "models.yaml does not have: gpt-9"),
         ("campaigns.yaml", "vendor: simulated", "vendor: nobody", "campaigns", "names the vendor `nobody`"),
         ("vendors.yaml", "simulated:", "prompts:", "vendors", "give the vendor another name"),
+        ("vendors.yaml", "simulated:", "dice:", "vendors", "is called `simulated`"),
         (
             "automation.yaml",
             "max_usd: 10",
