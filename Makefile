@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PROJECT_FILES := dagster_project assets tests
 
-.PHONY: help setup release ui test test-fast lint lock clean
+.PHONY: help setup release ui test test-fast lint lock
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,3 @@ lint: setup
 
 lock:  ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
-
-clean:  ## forget the starter run: everything under var/, and the lock of v0.1.0
-	rm -rf var config/releases/v0.1.0.lock.json

@@ -1,13 +1,20 @@
-"""Prompts: as delivered, curated, selected."""
+"""Prompts: as delivered, curated, selected. Filling in turns asks a model, within the money of the run."""
 
 import dagster as dg
+from pydantic import Field
 
 from dagster_project.curation import curate, select, take_in_prompts, write_selected
-from dagster_project.generation import complete_conversations
+from dagster_project.generation import Purse, complete_conversations
 from dagster_project.metadata import made
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource
 
 GROUP = "prompts"
+
+
+class Spending(dg.Config):
+    """What a run may spend on models; both assets that ask models take it."""
+
+    max_usd: float | None = Field(default=None, description="stop asking when this much is spent; null: no limit")
 
 
 @dg.asset(group_name=GROUP, kinds={"python", "parquet"})
@@ -25,37 +32,34 @@ def curated_prompts(
     context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """Each prompt kept, or excluded with a reason: validity, duplicates over all batches, length, turns."""
-    batch = context.partition_key
-    report = curate(lake.lake, settings.settings.home, settings.settings.curation, batch)
+    batch, config = context.partition_key, settings.settings
+    report = curate(lake.lake, config.home, config.curation, batch)
     return made(lake.lake, "curated_prompts", {"prompt_batch": batch}, report)
 
 
 @dg.asset(group_name=GROUP, kinds={"duckdb", "openai", "parquet"}, deps=[curated_prompts])
 def selected_prompts(
     context: dg.AssetExecutionContext,
+    config: Spending,
     lake: LakeResource,
     settings: SettingsResource,
     progress: dg.ResourceParam[ProgressResource],
 ) -> dg.MaterializeResult:
-    """A seeded selection of the kept prompts; a model fills in the assistant turns of those with several turns."""
-    batch, config = context.partition_key, settings.settings
-    chosen = select(lake.lake, config.curation, batch)
+    """A seeded selection of the kept prompts; a model fills in the assistant turns of those with several turns.
+
+    A prompt whose turns the money did not reach is left out, with that reason, until the next run.
+    """
+    batch, current = context.partition_key, settings.settings
+    chosen = select(lake.lake, current.curation, batch)
     waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
-    slug = config.curation.completion_model
-    answers = complete_conversations(
+    completed = complete_conversations(
         lake.lake,
-        config.models,
-        slug,
+        current.models,
+        current.curation.completion_model,
         batch,
         dict(waiting.select("prompt_id", "messages").iter_rows()),
         progress.reporter(context.log),
+        Purse(config.max_usd),
     )
-    report = write_selected(
-        lake.lake,
-        batch,
-        chosen,
-        completed={prompt_id: answer.messages for prompt_id, answer in answers.items() if answer.messages},
-        failures={prompt_id: answer.reason for prompt_id, answer in answers.items() if answer.reason},
-        model=(slug, config.models.models[slug].terms),
-    )
+    report = write_selected(lake.lake, batch, chosen, completed)
     return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report)

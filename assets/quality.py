@@ -5,7 +5,7 @@ import dagster as dg
 from assets.annotation import annotation_tasks, annotations
 from dagster_project.automation import CHEAP
 from dagster_project.metadata import made
-from dagster_project.quality import judge_annotators, measure, reach, retain
+from dagster_project.quality import judge_annotators, measure_agreement, reach_consensus, retain_annotations
 from dagster_project.resources import LakeResource, SettingsResource
 
 GROUP = "quality"
@@ -33,7 +33,7 @@ def retained_annotations(
 ) -> dg.MaterializeResult:
     """Every annotation with the stage that it reached and the reason why it left."""
     campaign = context.partition_key
-    report = retain(lake.lake, settings.settings, campaign)
+    report = retain_annotations(lake.lake, settings.settings, campaign)
     return made(lake.lake, "retained_annotations", {"campaign": campaign}, report)
 
 
@@ -43,7 +43,7 @@ def agreement(
 ) -> dg.MaterializeResult:
     """Kappa and alpha at each stage, beside what the same selection gives on shuffled ratings."""
     campaign = context.partition_key
-    report = measure(lake.lake, settings.settings, campaign)
+    report = measure_agreement(lake.lake, settings.settings, campaign)
     return made(lake.lake, "agreement", {"campaign": campaign}, report)
 
 
@@ -53,5 +53,5 @@ def consensus(
 ) -> dg.MaterializeResult:
     """The published rating of each response within its task, its spread, and the task's preference."""
     campaign = context.partition_key
-    report = reach(lake.lake, settings.settings, campaign)
+    report = reach_consensus(lake.lake, settings.settings, campaign)
     return made(lake.lake, "consensus", {"campaign": campaign}, report)

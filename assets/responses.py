@@ -1,24 +1,17 @@
-"""Responses: every model's answer to every selected prompt. The one stage that spends money on models."""
+"""Responses: every model's answer to every selected prompt. Asked within the money of the run."""
 
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
-from assets.prompts import selected_prompts
+from assets.prompts import Spending, selected_prompts
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import answer_cell
+from dagster_project.generation import Purse, answer_cell
 from dagster_project.metadata import figures
 from dagster_project.partitions import cell_of
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource
 
 GROUP = "responses"
-
-
-class ResponsesConfig(dg.Config):
-    """What a run of `responses` may spend."""
-
-    max_usd: float | None = Field(default=None, description="stop asking when this much is spent; null: no limit")
 
 
 @dg.asset(
@@ -28,7 +21,7 @@ class ResponsesConfig(dg.Config):
 )
 def responses(
     context: dg.AssetExecutionContext,
-    config: ResponsesConfig,
+    config: Spending,
     lake: LakeResource,
     settings: SettingsResource,
     progress: dg.ResourceParam[ProgressResource],
@@ -38,17 +31,16 @@ def responses(
     An answer that is there is never asked for again. A cell that cannot be filled does not stop
     the others: those are recorded as materialised, and the run fails at the end with the reasons.
     """
-    reporter, left = progress.reporter(context.log), config.max_usd
+    models, reporter, purse = settings.settings.models, progress.reporter(context.log), Purse(config.max_usd)
     finished: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for key in context.partition_keys:
         cell = cell_of(key)
         try:
-            report = answer_cell(lake.lake, settings.settings.models, **cell, progress=reporter, max_usd=left)
+            report = answer_cell(lake.lake, models, **cell, progress=reporter, purse=purse)
         except SteerworksError as error:
             problems.append(f"{key}: {error}")
             continue
-        left = None if left is None else max(0.0, left - report.cost_usd)
         finished[key] = figures(lake.lake, "responses", cell, report)
     if problems:
         _keep(context, finished)

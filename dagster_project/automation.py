@@ -7,16 +7,22 @@ switched off.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import dagster as dg
 
+from dagster_project.curation import unselected_batches
+from dagster_project.generation import unfilled_cells
 from dagster_project.identity import digest
+from dagster_project.lake import Lake
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
 from dagster_project.settings import Settings
 from dagster_project.vendors import pending
 
+RETRY_SECONDS = 600
 CHEAP = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 """Made again when a table before it was, unless a blocking check stands in the way."""
 
@@ -50,8 +56,8 @@ def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """Return the nightly and the weekly schedule."""
-    return [_nightly_responses(settings), _weekly_candidate(settings)]
+    """Return the nightly schedules and the weekly one."""
+    return [_nightly_prompts(settings), _nightly_responses(settings), _weekly_candidate(settings)]
 
 
 def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
@@ -60,6 +66,33 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         "cheap_tables", target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING
     )
     return [_inbox(settings), cheap]
+
+
+def _nightly_prompts(settings: Settings) -> dg.ScheduleDefinition:
+    nightly = settings.automation.nightly_prompts
+
+    @dg.schedule(
+        name="nightly_prompts",
+        job_name="prompts_job",
+        cron_schedule=nightly.cron,
+        execution_timezone=nightly.timezone,
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Take in, curate and select the delivered batches that are not selected yet, within the nightly budget."""
+        waiting = unselected_batches(Lake(settings.home.lake), settings.home)
+        if not waiting:
+            return dg.SkipReason("every delivered batch is selected")
+        context.instance.add_dynamic_partitions(PROMPT_BATCHES.name or "", waiting)
+        return [
+            dg.RunRequest(
+                run_key=f"{context.scheduled_execution_time:%Y-%m-%d} {batch}",
+                partition_key=batch,
+                run_config=spending("selected_prompts", nightly.max_usd / len(waiting)),
+            )
+            for batch in waiting
+        ]
+
+    return schedule
 
 
 def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
@@ -73,15 +106,15 @@ def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Ask every model for the selected prompts that it has not answered yet, within the nightly budget."""
-        ranges = missing_ranges(context.instance, sorted(settings.models.models))
+        ranges = missing_ranges(context.instance, settings, sorted(settings.models.models))
         if not ranges:
-            return dg.SkipReason("every model has answered every selected batch")
-        share = nightly.max_usd / len(ranges)
+            return dg.SkipReason("every model has answered every selected prompt")
+        config = spending("responses", nightly.max_usd / len(ranges))
         return [
             dg.RunRequest(
                 run_key=f"{context.scheduled_execution_time:%Y-%m-%d} {first}",
                 tags=range_tags(first, last),
-                run_config={"ops": {"responses": {"config": {"max_usd": share}}}},
+                run_config=config,
             )
             for first, last in ranges
         ]
@@ -89,22 +122,25 @@ def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
     return schedule
 
 
-def missing_ranges(instance: dg.DagsterInstance, models: Sequence[str]) -> list[tuple[str, str]]:
+def missing_ranges(instance: dg.DagsterInstance, settings: Settings, models: Sequence[str]) -> list[tuple[str, str]]:
     """Return first and last key of each unbroken run of missing cells, model by model.
 
-    A cell is missing if its prompts are selected and its responses were never materialised.
+    Which cells are missing is asked of the lake, not of Dagster: a cell that was materialised when the
+    money ran out still lacks answers.
     """
-    batches = instance.get_dynamic_partitions(PROMPT_BATCHES.name or "")
-    selected = instance.get_materialized_partitions(dg.AssetKey("selected_prompts"))
-    answered = instance.get_materialized_partitions(dg.AssetKey("responses"))
+    unfilled = set(unfilled_cells(Lake(settings.home.lake), settings.models, models))
+    cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(PROMPT_BATCHES.name or "")]
     ranges: list[tuple[str, str]] = []
-    for model in models:
-        cells = [(cell_key(model, batch), batch in selected) for batch in batches]
-        for missing, run in groupby(cells, key=lambda cell: cell[1] and cell[0] not in answered):
-            keys = [key for key, _ in run]
-            if missing:
-                ranges.append((keys[0], keys[-1]))
+    for (_, missing), run in groupby(cells, key=lambda cell: (cell[0], cell in unfilled)):
+        keys = [cell_key(*cell) for cell in run]
+        if missing:
+            ranges.append((keys[0], keys[-1]))
     return ranges
+
+
+def spending(asset: str, max_usd: float | None) -> dict[str, Any]:
+    """Return the run configuration that limits what an asset may spend on models, in US dollars."""
+    return {"ops": {asset: {"config": {"max_usd": max_usd}}}}
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
@@ -154,7 +190,9 @@ def _inbox(settings: Settings) -> dg.SensorDefinition:
         requests = []
         for vendor in settings.vendors.vendors:
             files = pending(settings.home, settings.vendors, vendor)
-            state = digest([[file.name, file.stat().st_mtime_ns, file.stat().st_size] for file in files])
+            # The same files are tried again after a while: an intake that failed may have been mended since.
+            attempt = int(time.time() // RETRY_SECONDS)
+            state = digest([attempt, *([file.name, file.stat().st_mtime_ns, file.stat().st_size] for file in files)])
             campaigns = [slug for slug, campaign in settings.campaigns.items() if campaign.vendor == vendor]
             if files:
                 requests += [dg.RunRequest(run_key=f"{slug} {state}", partition_key=slug) for slug in campaigns]

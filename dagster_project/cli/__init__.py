@@ -10,6 +10,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from dagster_project.cli import backfill, campaign, prompts, release, run, simulate, ui, vault
 from dagster_project.errors import SteerworksError
@@ -37,5 +38,5 @@ def main() -> None:
     try:
         app()
     except SteerworksError as error:
-        Console(stderr=True).print(f"[bold red]error[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

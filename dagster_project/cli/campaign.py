@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 
+from dagster_project.cli.launch import Launcher
+from dagster_project.cli.terminal import open_console
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
 from dagster_project.vendors import close, received, status
@@ -18,19 +20,35 @@ Campaign = Annotated[str, typer.Argument(help="slug in config/campaigns.yaml")]
 @app.command("status")
 def show(campaign: Campaign) -> None:
     """Show what was ordered, what came, and what is awaited."""
-    settings = Settings.from_environment()
-    lake, console = Lake(settings.home.lake), Console()
+    settings, console = Settings.from_environment(), open_console()
+    lake = Lake(settings.home.lake)
     now, rows = status(lake, settings, campaign), received(lake, campaign)
     console.print(
-        f"{campaign}: {'closed' if now.closed else 'open'}; {now.tasks} tasks, {now.rounds} rounds; "
-        f"{now.ordered} ratings of tasks ordered, {now.delivered} delivered, {now.outstanding} outstanding, "
-        f"{now.awaiting_tasks} tasks awaiting; {now.cost_usd:.2f} USD",
+        f"{campaign} is {'closed' if now.closed else 'open'}: {now.tasks} tasks, last round {now.rounds}; of "
+        f"{now.ordered} annotators ordered over all tasks {now.delivered} have delivered"
+        f"{'' if now.closed else f', {now.outstanding} are outstanding on {now.awaiting_tasks} tasks'}; "
+        f"{now.annotations} annotations, {now.cost_usd:.2f} USD.",
         soft_wrap=True,
     )
     rules = ", ".join(f"{count} {rule}" for rule, count in rows.quarantined.items())
-    console.print(
-        f"rows delivered: {rows.accepted} accepted, {rules + ' quarantined' if rules else 'none quarantined'}"
-    )
+    console.print(f"Rows delivered: {rows.accepted} accepted, {rules or 'none'} quarantined.", soft_wrap=True)
+    if rules:
+        console.print(f"`steerworks campaign quarantine {campaign}` lists them.")
+    if not now.closed and not now.outstanding:
+        console.print("All that was ordered is here. `steerworks run VERSION` orders top-ups if any are due.")
+
+
+@app.command("quarantine")
+def quarantine(campaign: Campaign) -> None:
+    """List the delivered rows that break a rule: file, row, rule, and what to do."""
+    settings, console = Settings.from_environment(), open_console()
+    settings.campaign(campaign)
+    rows = Lake(settings.home.lake).read("quarantine", {"campaign": campaign})
+    for row in rows.sort("file", "row_number").iter_rows(named=True):
+        place = escape(f"{row['file']}, row {row['row_number']}")
+        console.print(f"{place}: [yellow]{row['rule']}[/] {escape(row['message'])}", soft_wrap=True, highlight=False)
+    if rows.is_empty():
+        console.print("No row is quarantined.")
 
 
 @app.command("close")
@@ -38,4 +56,5 @@ def close_campaign(campaign: Campaign) -> None:
     """End a campaign: tasks that still wait for annotators are decided with those they have."""
     settings = Settings.from_environment()
     closing = close(Lake(settings.home.lake), settings, campaign)
-    Console().print(f"`{campaign}` was closed already." if closing.was_closed else f"`{campaign}` is closed.")
+    Launcher(settings).run("consensus", campaign)
+    open_console().print(f"`{campaign}` was closed already." if closing.was_closed else f"`{campaign}` is closed.")

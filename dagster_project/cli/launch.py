@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import missing_ranges, range_tags
+from dagster_project.automation import missing_ranges, range_tags, spending
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
@@ -69,16 +69,16 @@ class Launcher:
 
     def responses(self, model: str, batch: str, max_usd: float | None = None) -> None:
         """Fill one cell of `responses`."""
-        self._execute("responses", partition_key=cell_key(model, batch), run_config=_spending(max_usd))
+        self._execute("responses", partition_key=cell_key(model, batch), run_config=spending("responses", max_usd))
 
     def missing_responses(self, models: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the unbroken ranges of cells that were never filled, model by model."""
+        """Return the unbroken ranges of cells that lack answers, model by model."""
         with dg.DagsterInstance.get() as instance:
-            return missing_ranges(instance, models)
+            return missing_ranges(instance, self.settings, models)
 
     def responses_in_range(self, first: str, last: str, max_usd: float | None = None) -> None:
         """Fill all cells between two keys of one model, in one run."""
-        self._execute("responses", tags=range_tags(first, last), run_config=_spending(max_usd))
+        self._execute("responses", tags=range_tags(first, last), run_config=spending("responses", max_usd))
 
     def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
         with dg.DagsterInstance.get() as instance:
@@ -91,10 +91,6 @@ class Launcher:
             )
         if not result.success:
             raise SteerworksError("\n".join(_reasons(result)) or f"run {result.run_id} failed")
-
-
-def _spending(max_usd: float | None) -> dict[str, Any]:
-    return {"ops": {"responses": {"config": {"max_usd": max_usd}}}}
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dagster_project.cli.launch import Launcher
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
+from dagster_project.cli.summary import print_prompts
+from dagster_project.cli.terminal import open_console
 from dagster_project.curation import deliver_prompts, delivered_batches
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
@@ -26,16 +27,16 @@ def add(
     run: Annotated[bool, typer.Option(help="curate and select them now")] = True,
 ) -> None:
     """Take in a file of prompts as a batch, then curate and select them."""
-    settings, console = Settings.from_environment(), Console()
+    settings, console = Settings.from_environment(), open_console()
     delivery = deliver_prompts(settings.home, file, batch, source, licence)
     console.print(f"{delivery.rows} rows of {file} are batch `{batch}`, from number {delivery.first_number}.")
     if run:
         with TerminalProgress(console) as bars:
             Launcher(settings, TerminalProgressResource(bars)).prompts(batch)
-        rows = Lake(settings.home.lake).read("selected_prompts", {"prompt_batch": batch})
+        print_prompts(console, Lake(settings.home.lake), [batch])
         console.print(
-            f"{rows['selected'].sum()} are selected. Name `{batch}` under `prompt_batches` of a campaign in "
-            f"{settings.folder / 'campaigns.yaml'}, or run `steerworks backfill` to have every model answer them.",
+            f"Name `{batch}` under `prompt_batches` of a campaign in {settings.folder / 'campaigns.yaml'}, or run "
+            "`steerworks backfill` to have every model answer them.",
             soft_wrap=True,
         )
 
@@ -43,7 +44,7 @@ def add(
 @app.command("list")
 def list_batches() -> None:
     """List the batches in order of intake."""
-    console = Console()
+    console = open_console()
     for delivery in delivered_batches(Settings.from_environment().home):
         console.print(
             f"{delivery.batch}: {delivery.rows} rows of {delivery.file}, {delivery.source}, {delivery.licence}"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
 from dagster_project.releases import verify
 from dagster_project.settings import Settings
@@ -19,11 +19,11 @@ def release(version: Annotated[str, typer.Argument(help="such as v1.0.0; describ
     settings = Settings.from_environment()
     settings.release(version)
     Launcher(settings).release(version)
-    Console().print(f"[green]✓[/] {settings.home.releases / version}", soft_wrap=True)
+    open_console().print(f"[green]✓[/] {settings.home.releases / version}", soft_wrap=True)
 
 
 def verify_release(path: Annotated[Path, typer.Argument(help="a release's folder")]) -> None:
     """Check every file of a release against its manifest."""
     if problems := verify(path):
         raise SteerworksError("\n".join(problems))
-    Console().print(f"[green]✓[/] every file of {path} is as its manifest says", soft_wrap=True)
+    open_console().print(f"[green]✓[/] every file of {path} is as its manifest says", soft_wrap=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dagster_project.cli.launch import Launcher
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.summary import print_summary
+from dagster_project.cli.terminal import open_console
 from dagster_project.curation import deliver_prompts, delivered_batches
+from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Pairing, Settings
 from dagster_project.simulation import answer_outbox
@@ -30,8 +31,10 @@ def run(
     version: Annotated[str, typer.Argument(help="the release, as configured in config/releases/")] = STARTER_VERSION,
 ) -> None:
     """Make a release and all that it is made from: prompts, responses, tasks, ratings, consensus."""
-    settings, console, begun = Settings.from_environment(), Console(), time.monotonic()
+    settings, console, begun = Settings.from_environment(), open_console(), time.monotonic()
     spec = settings.release(version)
+    for campaign in spec.campaigns:
+        _require_terms(settings, version, campaign)
     with TerminalProgress(console) as terminal:
         journey = Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal)
         waiting = [words for campaign in spec.campaigns if (words := journey.campaign(campaign))]
@@ -42,6 +45,21 @@ def run(
         console.print("\n".join(waiting), style="yellow", highlight=False, soft_wrap=True)
     else:
         print_summary(console, settings, version, time.monotonic() - begun)
+
+
+def _require_terms(settings: Settings, version: str, campaign: str) -> None:
+    """Refuse, before anybody is paid, models whose answers could not be released."""
+    pairing = settings.campaign(campaign).pairing
+    if pairing is None:
+        return
+    models = settings.models.models
+    forbidden = [slug for slug in pairing.models or sorted(models) if not models[slug].terms.outputs_may_train]
+    if forbidden:
+        raise SteerworksError(
+            f"release {version}: the terms of {', '.join(forbidden)} in models.yaml do not let outputs train other "
+            f"models, so a release could not hold their answers. Name other `models` under `pairing` of the campaign "
+            f"`{campaign}`; nothing was asked and nothing was ordered."
+        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ class Journey:
     def campaign(self, campaign: str) -> str | None:
         """Bring a campaign to its consensus; return what it waits for, if it does."""
         pairing = self.settings.campaign(campaign).pairing
-        if pairing is not None:
+        if pairing is not None and not self._is_frozen(campaign):
             self._generate(pairing)
         with self.terminal.step(f"tasks of {campaign}"):
             self.launcher.run("tasks", campaign)
@@ -66,13 +84,17 @@ class Journey:
             self.launcher.run("consensus", campaign)
         return None
 
+    def _is_frozen(self, campaign: str) -> bool:
+        """Say whether the tasks were exported: then no further response could reach them."""
+        return Lake(self.settings.home.lake).exists("annotation_tasks", {"campaign": campaign})
+
     def _generate(self, pairing: Pairing) -> None:
         for batch in pairing.prompt_batches:
             self._deliver_starter(batch)
             with self.terminal.step(f"prompts of {batch}"):
                 self.launcher.prompts(batch)
             for model in pairing.models or sorted(self.settings.models.models):
-                with self.terminal.step(f"responses of {model}"):
+                with self.terminal.step(f"responses of {model} to {batch}"):
                     self.launcher.responses(model, batch)
 
     def _deliver_starter(self, batch: str) -> None:
@@ -84,18 +106,28 @@ class Journey:
         return status(Lake(self.settings.home.lake), self.settings, campaign)
 
     def _take_in_ratings(self, campaign: str) -> None:
-        """Take in what the vendor delivered; a simulated one goes on until all that was ordered is there."""
-        simulated = self.settings.vendor_of(campaign).kind == "simulated"
-        while not (before := self._status(campaign)).closed:
-            if simulated and before.outstanding:
-                self._simulate(campaign, before.rounds)
-            with self.terminal.step(f"ratings of {campaign}, round {before.rounds}"):
-                self.launcher.run("ratings", campaign)
-            now = self._status(campaign)
-            if simulated and not now.outstanding:
-                close(Lake(self.settings.home.lake), self.settings, campaign)
-            elif not simulated or now.outstanding == before.outstanding:
-                return
+        """Take in what a vendor delivered; a simulated one delivers until all that was ordered is there."""
+        if self._status(campaign).closed:
+            return
+        if self.settings.vendor_of(campaign).kind == "simulated":
+            self._simulated_rounds(campaign)
+        else:
+            self._intake(campaign)
+
+    def _intake(self, campaign: str) -> CampaignStatus:
+        with self.terminal.step(f"ratings of {campaign}, round {self._status(campaign).rounds}"):
+            self.launcher.run("ratings", campaign)
+        return self._status(campaign)
+
+    def _simulated_rounds(self, campaign: str) -> None:
+        """Have the simulated vendor rate round after round, and close the campaign when nothing is outstanding."""
+        delivered = -1
+        while (now := self._status(campaign)).delivered > delivered and (now.outstanding or delivered < 0):
+            delivered = now.delivered
+            self._simulate(campaign, now.rounds)
+            self._intake(campaign)
+        if not now.outstanding:
+            close(Lake(self.settings.home.lake), self.settings, campaign)
 
     def _simulate(self, campaign: str, round_number: int) -> None:
         home = self.settings.home

@@ -12,21 +12,30 @@ from dagster_project.settings import Settings
 SIMULATED = "Its ratings are SIMULATED, made by a program: good for trying Steerworks out, and not to be published."
 
 
+NEXT_AFTER_A_TRIAL = """\
+  make ui                              browse the lineage and this run in the Dagster UI
+  edit config/models.yaml, then
+  steerworks backfill MODEL            have a model of your own answer the same prompts
+  steerworks prompts add FILE …        bring your own prompts (JSONL or Parquet)"""
+NEXT = """\
+  read {path}/README.md, the data card
+  steerworks verify {path}
+  keep its lock file, beside its description in config/releases/, under version control"""
+
+
 def print_summary(console: Console, settings: Settings, version: str, seconds: float) -> None:
     """Print the figures of a release that was just made, and three things to try."""
     campaigns = settings.release(version).campaigns
     console.rule(f"{version} in {seconds:.0f} s")
     for campaign in campaigns:
         _print_campaign(console, settings, campaign)
-    if any(settings.vendor_of(campaign).kind == "simulated" for campaign in campaigns):
+    simulated = any(settings.vendor_of(campaign).kind == "simulated" for campaign in campaigns)
+    if simulated:
         console.print(f"[bold yellow]{SIMULATED}", soft_wrap=True)
-    console.print(f"[bold]Release[/]      {settings.home.releases / version}", soft_wrap=True)
+    path = settings.home.releases / version
+    console.print(f"[bold]Release[/]      {path}", soft_wrap=True)
     console.print(
-        "\n[bold]Next[/]\n"
-        "  make ui                              browse the lineage and this run in the Dagster UI\n"
-        "  edit config/models.yaml, then\n"
-        "  steerworks backfill MODEL            have a model of your own answer the same prompts\n"
-        "  steerworks prompts add FILE …        bring your own prompts (JSONL or Parquet)",
+        f"\n[bold]Next[/]\n{NEXT_AFTER_A_TRIAL if simulated else NEXT.format(path=path)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -35,21 +44,29 @@ def print_summary(console: Console, settings: Settings, version: str, seconds: f
 def _print_campaign(console: Console, settings: Settings, campaign: str) -> None:
     lake = Lake(settings.home.lake)
     pairing = settings.campaign(campaign).pairing
+    estimator = {"estimator": "fixed_slots" if settings.vendor_of(campaign).slots == "fixed" else "pooled"}
     with Session() as session:
         if pairing is not None:
-            batch = {"prompt_batch": pairing.prompt_batches[0]} if len(pairing.prompt_batches) == 1 else None
-            for table in ("curated_prompts", "selected_prompts", "responses"):
-                session.table(lake, table, batch)
-            _print_prompts(console, session.query("report/prompts"))
-            _print_responses(console, session.query("report/responses"))
+            print_prompts(console, lake, list(pairing.prompt_batches))
+            session.table(lake, "responses")
+            wanted = {
+                "prompt_batches": list(pairing.prompt_batches),
+                "models": list(pairing.models or settings.models.models),
+            }
+            _print_responses(console, session.query("report/responses", wanted))
         for table in ("retained_annotations", "agreement"):
             session.table(lake, table, {"campaign": campaign})
         session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
         _print_annotations(console, session.query("report/annotations"))
-        _print_kappa(console, session.query("report/kappa"))
+        _print_kappa(console, session.query("report/kappa", estimator))
 
 
-def _print_prompts(console: Console, rows: pl.DataFrame) -> None:
+def print_prompts(console: Console, lake: Lake, batches: list[str]) -> None:
+    """Print how many prompts of some batches go on to the models, and why the others do not."""
+    with Session() as session:
+        for table in ("curated_prompts", "selected_prompts"):
+            session.table(lake, table)
+        rows = session.query("report/prompts", {"prompt_batches": batches})
     selected = rows.filter(pl.col("reason") == "selected")["prompts"].sum()
     left = rows.filter(pl.col("reason") != "selected")
     console.print(

@@ -6,8 +6,8 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from dagster_project.cli.terminal import open_console
 from dagster_project.settings import Settings
 from dagster_project.vendors import expired_raw
 
@@ -22,7 +22,7 @@ def vault() -> None:
 @app.command("expire")
 def expire(dry_run: Annotated[bool, typer.Option(help="only list them")] = False) -> None:
     """Remove raw deliveries that are older than `vault_retention_days`; their rows in the lake stay."""
-    settings, console = Settings.from_environment(), Console()
+    settings, console = Settings.from_environment(), open_console()
     days = settings.vendors.vault_retention_days
     old = expired_raw(settings.home, days, time.time())
     for path in old:

@@ -7,7 +7,7 @@ selection of those that go on. Does not belong here: asking models (`generation`
 from dagster_project.curation.curating import CurationReport, curate
 from dagster_project.curation.delivery import PromptDelivery, deliver_prompts, delivered_batches
 from dagster_project.curation.raw import RawReport, take_in_prompts
-from dagster_project.curation.selecting import SelectionReport, select, write_selected
+from dagster_project.curation.selecting import SelectionReport, select, unselected_batches, write_selected
 
 __all__ = [
     "CurationReport",
@@ -19,5 +19,6 @@ __all__ = [
     "delivered_batches",
     "select",
     "take_in_prompts",
+    "unselected_batches",
     "write_selected",
 ]

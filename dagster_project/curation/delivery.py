@@ -7,7 +7,6 @@ changes, so that a duplicate is always the later one.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from dagster_project.curation.prompt_files import read_rows
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import file_sha256
 from dagster_project.settings import Home
-from dagster_project.settings.slugs import SLUG_PATTERN
+from dagster_project.settings.slugs import is_slug
 
 NOTE = "delivery.json"
 
@@ -51,7 +50,7 @@ def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: st
         SteerworksError: the file cannot be read as prompts, the batch's name is no slug, or the
             batch exists already with other content.
     """
-    if not re.match(SLUG_PATTERN, batch):
+    if not is_slug(batch):
         raise SteerworksError(f"`{batch}` cannot name a batch: use lower-case letters, digits, `.` and `-`.")
     rows = sum(1 for _ in read_rows(path))
     if rows == 0:

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from dagster_project.curation.delivery import delivered_batches
+from dagster_project.generation import Completed, conversation_hash
 from dagster_project.lake import TABLES, Lake, Session
-from dagster_project.settings import CurationFile, Terms
-
-Messages = list[dict[str, str]]
+from dagster_project.settings import CurationFile, Home
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,17 @@ def select(lake: Lake, curation: CurationFile, batch: str) -> pl.DataFrame:
         )
 
 
-def write_selected(
-    lake: Lake,
-    batch: str,
-    chosen: pl.DataFrame,
-    completed: Mapping[str, Messages],
-    failures: Mapping[str, str],
-    model: tuple[str, Terms],
-) -> SelectionReport:
+def write_selected(lake: Lake, batch: str, chosen: pl.DataFrame, completed: Mapping[str, Completed]) -> SelectionReport:
     """Write the `selected_prompts` partition, the assistant turns filled in.
 
     Args:
         lake: where to write.
         batch: the prompt batch.
         chosen: what `select` returned.
-        completed: whole conversations by prompt id, for prompts of several turns.
-        failures: why a conversation could not be completed, by prompt id.
-        model: slug and terms of the model that wrote the turns.
+        completed: what became of the prompts of several turns, by prompt id, with the terms of the
+            day on which their turns were written.
     """
-    rows = [_row(row, completed, failures, model) for row in chosen.iter_rows(named=True)]
+    rows = [_row(row, completed.get(row["prompt_id"])) for row in chosen.iter_rows(named=True)]
     lake.write(
         "selected_prompts", {"prompt_batch": batch}, pa.Table.from_pylist(rows, TABLES["selected_prompts"].schema)
     )
@@ -67,16 +59,30 @@ def write_selected(
     )
 
 
-def _row(
-    row: dict[str, Any], completed: Mapping[str, Messages], failures: Mapping[str, str], model: tuple[str, Terms]
-) -> dict[str, Any]:
-    prompt_id = row["prompt_id"]
-    slug, terms = model if prompt_id in completed else (None, None)
-    filled = {
-        "completion_model": slug,
-        "completion_licence": terms and terms.licence,
-        "completion_may_train": terms and terms.outputs_may_train,
-    }
-    if prompt_id in failures:
-        return row | filled | {"selected": False, "reason": f"completion_failed: {failures[prompt_id]}"}
-    return row | filled | {"messages": completed.get(prompt_id, row["messages"])}
+def unselected_batches(lake: Lake, home: Home) -> list[str]:
+    """Return the delivered batches without a selection, or with one that the money ended, in order of intake."""
+    with Session() as session:
+        session.table(lake, "selected_prompts")
+        unfinished = set(session.query("prompts/unfinished_selections")["prompt_batch"])
+    return [
+        delivery.batch
+        for delivery in delivered_batches(home)
+        if delivery.batch in unfinished or not lake.exists("selected_prompts", {"prompt_batch": delivery.batch})
+    ]
+
+
+def _row(row: dict[str, Any], completed: Completed | None) -> dict[str, Any]:
+    whole = completed or Completed(row["messages"])
+    messages = whole.messages or row["messages"]
+    left_out = {"selected": False, "reason": f"completion_failed: {whole.reason}"} if whole.reason else {}
+    return (
+        row
+        | left_out
+        | {
+            "messages": messages,
+            "conversation_hash": conversation_hash(messages),
+            "completion_model": whole.model,
+            "completion_licence": whole.licence,
+            "completion_may_train": whole.may_train,
+        }
+    )

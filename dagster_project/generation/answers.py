@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dagster_project.generation.budget import cost_usd
+from dagster_project.generation.budget import cost_usd, highest_cost_usd
 from dagster_project.generation.replies import Answered, Refused
 from dagster_project.generation.requests import Request
 from dagster_project.identity import canonical_json
@@ -74,6 +74,7 @@ class Answer:
             "prompt_batch": request.prompt_batch,
             "prompt_id": request.prompt_id,
             "sample_index": request.sample_index,
+            "conversation_hash": request.conversation_hash,
             "response_id": request.response_id,
             "answered_at": datetime.fromisoformat(self.answered_at) if self.answered_at else None,
         }
@@ -91,7 +92,7 @@ def settled(request: Request, spec: ModelSpec, outcome: Answered | Refused, atte
         finish_reason=outcome.finish_reason,
         prompt_tokens=outcome.prompt_tokens,
         completion_tokens=outcome.completion_tokens,
-        cost_usd=cost_usd(spec.prices, outcome.prompt_tokens, outcome.completion_tokens),
+        cost_usd=_cost_usd(request, spec, outcome),
         attempts=attempts,
         seconds=round(seconds, 6),
         answered_at=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -101,6 +102,15 @@ def settled(request: Request, spec: ModelSpec, outcome: Answered | Refused, atte
 def unsettled(request: Request, spec: ModelSpec, reason: str, attempts: int) -> Answer:
     """Return the record of a failure that the next run may find gone; it is not for the journal."""
     return Answer(**_asked(request, spec), status="failed", reason=reason, attempts=attempts)
+
+
+def _cost_usd(request: Request, spec: ModelSpec, outcome: Answered | Refused) -> float:
+    """Tokens that the server did not count may have been as many as could be: the limit holds all the same."""
+    if isinstance(outcome, Refused) and outcome.unpaid:
+        return 0.0
+    if outcome.prompt_tokens is None or outcome.completion_tokens is None:
+        return highest_cost_usd(spec.prices, request)
+    return cost_usd(spec.prices, outcome.prompt_tokens, outcome.completion_tokens)
 
 
 def _asked(request: Request, spec: ModelSpec) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Asker:
             for task in (drained, *workers):
                 task.cancel()
             await asyncio.gather(drained, *workers, return_exceptions=True)
+            self._budget.abandon()
 
     async def _work(self) -> None:
         while True:
@@ -103,8 +104,8 @@ class Asker:
             outcome = await self._send(asked)
             if isinstance(outcome, Answered | Refused):
                 answer = settled(asked.request, self._spec, outcome, asked.tries, asked.seconds)
+                await self._budget.release(asked.request, answer.cost_usd)  # it is paid for, whatever the disk says
                 await self._journal.append(answer)
-                await self._budget.release(asked.request, answer.cost_usd)
                 self._settle(answer)
                 continue
             await self._budget.release(asked.request, 0.0)

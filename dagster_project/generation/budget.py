@@ -7,6 +7,7 @@ belong here: who set the limit, or what is done about requests that were not ask
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from dagster_project.generation.requests import Request
 from dagster_project.settings.models import Prices
@@ -15,10 +16,10 @@ TOKENS_AROUND_A_MESSAGE = 16
 """Allowance for the marks that a chat template puts around each message."""
 
 
-def cost_usd(prices: Prices, prompt_tokens: int | None, completion_tokens: int | None) -> float:
-    """Return what one answer cost, in US dollars; tokens that the server did not count are free."""
+def cost_usd(prices: Prices, prompt_tokens: int, completion_tokens: int) -> float:
+    """Return what one answer cost, in US dollars."""
     return (
-        (prompt_tokens or 0) * prices.input_usd_per_million + (completion_tokens or 0) * prices.output_usd_per_million
+        prompt_tokens * prices.input_usd_per_million + completion_tokens * prices.output_usd_per_million
     ) / 1_000_000
 
 
@@ -31,13 +32,24 @@ def highest_cost_usd(prices: Prices, request: Request) -> float:
     return cost_usd(prices, prompt_tokens, request.body["max_tokens"])
 
 
-class Budget:
-    """Money for one run: before a request is sent, the most that it can cost is held back."""
+@dataclass
+class Purse:
+    """The money of one run, shared by all its cells, also those that fail; ``max_usd`` is None for no limit."""
 
-    def __init__(self, prices: Prices, max_usd: float | None) -> None:
-        self.prices = prices
-        self.spent_usd = 0.0
-        self._max_usd = max_usd
+    max_usd: float | None = None
+    spent_usd: float = 0.0
+
+    def covers(self, usd: float) -> bool:
+        """Say whether so much more may be spent; what is free always may."""
+        return self.max_usd is None or usd == 0 or self.spent_usd + usd <= self.max_usd
+
+
+class Budget:
+    """One model's hand in the purse: before a request is sent, the most that it can cost is held back."""
+
+    def __init__(self, prices: Prices, purse: Purse) -> None:
+        self._prices = prices
+        self._purse = purse
         self._held: dict[str, float] = {}
         self._freed = asyncio.Condition()
 
@@ -46,11 +58,11 @@ class Budget:
 
         Waits while requests under way may turn out cheaper than what is held for them.
         """
-        if self._max_usd is None:
+        if self._purse.max_usd is None:
             return True
-        amount = highest_cost_usd(self.prices, request)
+        amount = highest_cost_usd(self._prices, request)
         async with self._freed:
-            while self.spent_usd + sum(self._held.values()) + amount > self._max_usd:
+            while not self._purse.covers(sum(self._held.values()) + amount):
                 if not self._held:
                     return False
                 await self._freed.wait()
@@ -59,9 +71,14 @@ class Budget:
 
     async def release(self, request: Request, spent_usd: float) -> None:
         """Let go of what was held for a request, and book what it cost."""
-        self.spent_usd += spent_usd
-        if self._max_usd is None:
+        self._purse.spent_usd += spent_usd
+        if self._purse.max_usd is None:
             return
         async with self._freed:
             self._held.pop(request.request_hash, None)
             self._freed.notify_all()
+
+    def abandon(self) -> None:
+        """Book what is still held: a request that was given up on its way may be paid for all the same."""
+        self._purse.spent_usd += sum(self._held.values())
+        self._held.clear()

@@ -20,7 +20,7 @@ import pyarrow as pa
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.asking import Asker
-from dagster_project.generation.budget import Budget
+from dagster_project.generation.budget import Budget, Purse
 from dagster_project.generation.endpoints import connect
 from dagster_project.generation.journal import Journal, find_answers, journal_path, only_one_process
 from dagster_project.generation.progress import Progress
@@ -67,7 +67,7 @@ class OpenCell:
     model: str
     journal: Path
     progress: Progress
-    max_usd: float | None
+    purse: Purse
     done: int = 0
     failed: int = 0
     total: int = 0
@@ -96,8 +96,7 @@ class OpenCell:
         return self._answers
 
     async def _ask(self, missing: list[Request]) -> None:
-        left = None if self.max_usd is None else self.max_usd - self.spent_usd
-        budget = Budget(self.models.models[self.model].prices, left)
+        budget = Budget(self.models.models[self.model].prices, self.purse)
         async with connect(self.models, self.model) as connection:
             journal = Journal(self.journal)
             asker = Asker(connection, self.models, self.model, journal, budget, self._take)
@@ -126,14 +125,14 @@ def open_cell(
     model: str,
     prompt_batch: str,
     progress: Progress,
-    max_usd: float | None,
+    purse: Purse,
     purpose: str = "",
 ) -> Iterator[OpenCell]:
     """Open a cell for this process alone; wait while another has it."""
     spec_of(models, model)
     journal = journal_path(lake.root, model, prompt_batch, purpose)
     with only_one_process(journal, progress):
-        yield OpenCell(lake, models, model, journal, progress, max_usd)
+        yield OpenCell(lake, models, model, journal, progress, purse)
 
 
 def answer_cell(
@@ -142,7 +141,7 @@ def answer_cell(
     model: str,
     prompt_batch: str,
     progress: Progress,
-    max_usd: float | None = None,
+    purse: Purse | None = None,
 ) -> CellReport:
     """Make one partition of `responses`: a row for each selected prompt and sample of a batch.
 
@@ -156,8 +155,8 @@ def answer_cell(
         model: slug of the model.
         prompt_batch: the batch.
         progress: told after each answer.
-        max_usd: what this run may spend, in US dollars; never exceeded as long as the server
-            counts tokens as it is paid for them.
+        purse: the run's money, which this cell takes from, even if it fails; None for no limit. The
+            limit is never exceeded as long as the server is paid for no more tokens than it counts.
 
     Raises:
         SteerworksError: the batch or the model is unknown, the endpoint is down or turns everything
@@ -165,7 +164,7 @@ def answer_cell(
     """
     started = time.monotonic()
     requests = requests_of_cell(models, model, prompt_batch, _selected(lake, prompt_batch))
-    with open_cell(lake, models, model, prompt_batch, progress, max_usd) as cell:
+    with open_cell(lake, models, model, prompt_batch, progress, purse or Purse()) as cell:
         answers = cell.settle(requests)
         rows = [answers[request.request_hash].row(request) for request in requests]
         table = pa.Table.from_pylist(rows, TABLES["responses"].schema)

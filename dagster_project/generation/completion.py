@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_project.generation.answers import Answer
+from dagster_project.generation.budget import Purse
 from dagster_project.generation.cell import open_cell
 from dagster_project.generation.journal import COMPLETION_FOLDER
 from dagster_project.generation.progress import Progress
@@ -22,12 +23,16 @@ from dagster_project.settings import ModelsFile
 class Completed:
     """A whole conversation that ends with the user, or the reason why there is none.
 
-    ``licence`` is the model's on the day of its first turn; None if it wrote no turn.
+    ``model`` is the slug of the model that wrote turns of it, and None if none did. ``licence`` is the
+    model's on the day of its first turn; ``may_train`` says whether its terms let the outputs of
+    each day train other models.
     """
 
     messages: list[dict[str, str]] | None
     reason: str | None = None
+    model: str | None = None
     licence: str | None = None
+    may_train: bool | None = None
 
 
 def complete_conversations(
@@ -37,7 +42,7 @@ def complete_conversations(
     prompt_batch: str,
     conversations: Mapping[str, Sequence[Message]],
     progress: Progress,
-    max_usd: float | None = None,
+    purse: Purse | None = None,
 ) -> dict[str, Completed]:
     """Put an assistant turn between each two user turns that follow each other.
 
@@ -51,18 +56,18 @@ def complete_conversations(
         prompt_batch: the batch that the prompts are of.
         conversations: messages by prompt id, the last one the user's.
         progress: told after each turn; its total grows from turn to turn.
-        max_usd: what this run may spend, in US dollars.
+        purse: the run's money; None for no limit. A turn that it does not reach has the reason ``budget``.
 
     Raises:
         SteerworksError: as `answer_cell`; the turns until then are kept.
     """
     results = {prompt_id: Completed([dict(turn) for turn in turns]) for prompt_id, turns in conversations.items()}
-    with open_cell(lake, models, model, prompt_batch, progress, max_usd, COMPLETION_FOLDER) as cell:
+    with open_cell(lake, models, model, prompt_batch, progress, purse or Purse(), COMPLETION_FOLDER) as cell:
         while requests := _next_requests(models, model, prompt_batch, results):
             answers = cell.settle(requests)
             for request in requests:
                 conversation = results[request.prompt_id]
-                results[request.prompt_id] = _with_turn(conversation, answers[request.request_hash])
+                results[request.prompt_id] = _with_turn(conversation, model, answers[request.request_hash])
     return results
 
 
@@ -85,10 +90,15 @@ def _first_gap(messages: Sequence[Message]) -> int | None:
     return None
 
 
-def _with_turn(conversation: Completed, answer: Answer) -> Completed:
+def _with_turn(conversation: Completed, model: str, answer: Answer) -> Completed:
     if answer.status != "ok" or answer.response is None or conversation.messages is None:
-        return Completed(None, answer.reason, conversation.licence)
+        return Completed(None, answer.reason)
     gap = _first_gap(conversation.messages)
     turn = {"role": "assistant", "content": answer.response}
     messages = [*conversation.messages[:gap], turn, *conversation.messages[gap:]]
-    return Completed(messages, None, conversation.licence or answer.licence)
+    return Completed(
+        messages,
+        model=model,
+        licence=conversation.licence or answer.licence,
+        may_train=answer.outputs_may_train and conversation.may_train is not False,
+    )

@@ -146,7 +146,7 @@ def find_answers(lake_root: Path, own: Path, wanted: Collection[str]) -> dict[st
     """Return what is known of the wanted requests, by request hash.
 
     The cell's own journal comes first, with its failures. Other journals give answers, the
-    earliest of each; not failures, for another endpoint may manage what one refused.
+    earliest of each; not failures, for the endpoint may have been mended since it refused.
     """
     known: dict[str, Answer] = {}
     if own.exists():

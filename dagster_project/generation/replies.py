@@ -40,13 +40,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Refused:
-    """No further try can mend this request. Tokens may have been paid for all the same."""
+    """No further try can mend this request. Tokens are paid for all the same, unless it was turned away ``unpaid``."""
 
     reason: str
     detail: str = ""
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    unpaid: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def read_status(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome
     if status in TRY_AGAIN or status >= 500:
         return Fault(f"http_{status}", detail, _retry_after(headers))
     if _CONTEXT.search(detail):
-        return Refused("context_overflow", detail)
-    return Refused(f"http_{status}", detail)
+        return Refused("context_overflow", detail, unpaid=True)
+    return Refused(f"http_{status}", detail, unpaid=True)
 
 
 def _detail(body: bytes) -> str:

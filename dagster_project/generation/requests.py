@@ -23,7 +23,8 @@ class Request:
     """One request to one model.
 
     ``body`` is the JSON object as sent; ``parameters`` is the JSON text of its sampling parameters
-    and system prompt, as the `responses` table keeps it.
+    and system prompt, as the `responses` table keeps it; ``conversation_hash`` is of the messages
+    without that system prompt, as `selected_prompts` has it.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Request:
     sample_index: int
     body: dict[str, Any]
     parameters: str
+    conversation_hash: str
     request_hash: str
 
     @property
@@ -56,16 +58,18 @@ def make_request(
 ) -> Request:
     """Render one request.
 
-    The hash covers the messages as rendered, the model's name and revision, the sampling
-    parameters as sent and the sample index; so a changed temperature asks anew, and a changed
-    price, limit or address does not.
+    The hash covers the messages as rendered, the endpoint's and the model's name, the revision, the
+    sampling parameters as sent and the sample index; so a changed temperature asks anew, and a
+    changed price, limit or address does not. The endpoint counts by its name in models.yaml: two
+    endpoints may serve different weights, on different terms, under one model name.
     """
     spec = spec_of(models, model)
     system = [{"role": "system", "content": spec.system_prompt}] if spec.system_prompt else []
-    messages = system + [{"role": turn["role"], "content": turn["content"]} for turn in conversation]
+    messages = system + _plain(conversation)
     sampling = _sampling_as_sent(spec, sample_index)
     asked = {
         "messages": messages,
+        "endpoint": spec.endpoint,
         "name": spec.name,
         "revision": spec.revision,
         "sampling": sampling,
@@ -78,8 +82,14 @@ def make_request(
         sample_index=sample_index,
         body={"model": spec.name, "messages": messages, **sampling},
         parameters=canonical_json({**sampling, "system_prompt": spec.system_prompt}),
+        conversation_hash=conversation_hash(conversation),
         request_hash=digest(asked),
     )
+
+
+def conversation_hash(conversation: Sequence[Message]) -> str:
+    """Return the hash of a conversation, by which an answer is known to belong to exactly these turns."""
+    return digest(_plain(conversation))
 
 
 def requests_of_cell(
@@ -112,6 +122,10 @@ def spec_of(models: ModelsFile, model: str) -> ModelSpec:
             f"there is no model `{model}` in models.yaml; it has: {', '.join(sorted(models.models))}."
         )
     return models.models[model]
+
+
+def _plain(conversation: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": turn["role"], "content": turn["content"]} for turn in conversation]
 
 
 def _sampling_as_sent(spec: ModelSpec, sample_index: int) -> dict[str, Any]:

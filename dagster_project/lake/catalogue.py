@@ -125,6 +125,7 @@ _table(
     "Kept prompts, selected or not; the selected ones are whole conversations that end with the user.",
     *_same("curated_prompts", "prompt_batch", "prompt_id", "intake_number", "source", "licence"),
     Column("messages", MESSAGES, "the conversation, assistant turns filled in", ("curated_prompts.messages",)),
+    Column("conversation_hash", STRING, "hash of the messages that were asked", ("curated_prompts.messages",)),
     Column("turns", pa.int32(), "user turns", ("curated_prompts.turns",)),
     Column("selected", pa.bool_(), "goes on to the models", ("curated_prompts.prompt_id",)),
     Column("reason", STRING, "why it was not selected", ("curated_prompts.prompt_id",), nullable=True),
@@ -140,7 +141,7 @@ _table(
     ("model", "prompt_id", "sample_index"),
     "One answer, or one failure with its reason, for each selected prompt and sample.",
     Column("model", STRING, "slug in models.yaml"),
-    *_same("selected_prompts", "prompt_batch", "prompt_id"),
+    *_same("selected_prompts", "prompt_batch", "prompt_id", "conversation_hash"),
     Column("sample_index", pa.int16(), "sample of this prompt, from 0"),
     Column("response_id", STRING, "hash of model, prompt and request", ("selected_prompts.messages",)),
     Column("request_hash", STRING, "hash of all that was asked", ("selected_prompts.messages",)),
@@ -188,7 +189,9 @@ _table(
     Column("completion_may_train", pa.bool_(), "its terms", ("selected_prompts.completion_may_train",), True),
     Column("vendor", STRING, "who rates the task"),
     Column("guideline_version", STRING, "the guideline it is rated under"),
+    Column("rubric_hash", STRING, "hash of the rubric's attributes in order, scale and flags"),
     Column("annotators", pa.int8(), "annotators ordered in the first round"),
+    parts="added",
 )
 
 _table(
@@ -397,7 +400,7 @@ _table(
     "consensus",
     ("campaign",),
     ("task_id",),
-    "The preference of each published task, or the reason why it has none.",
+    "The preference of each published task that was asked for one, or the reason why it has none.",
     Column("campaign", STRING, "slug in campaigns.yaml", ("retained_annotations.campaign",)),
     Column("task_id", STRING, "the task", ("retained_annotations.task_id",)),
     Column(

@@ -18,7 +18,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +27,7 @@ import pyarrow as pa
 
 from dagster_project.lake.catalogue import TABLES
 from dagster_project.lake.store import Lake, Partition
-from dagster_project.settings.home import PROJECT_ROOT
+from dagster_project.project import PROJECT_ROOT
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
@@ -86,11 +85,9 @@ class Session:
         [(6,)]
     """
 
-    def __init__(self, temporary: Path | None = None) -> None:
-        config: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-        if temporary:
-            config["temp_directory"] = str(temporary)
-        self.connection = duckdb.connect(":memory:", config=config)
+    def __init__(self) -> None:
+        offline: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        self.connection = duckdb.connect(":memory:", config=offline)
         self.connection.execute("set timezone = 'UTC'")
         self.connection.execute("set enable_progress_bar = false")
 

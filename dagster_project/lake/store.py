@@ -19,6 +19,8 @@ from dagster_project.lake.catalogue import TABLES, Table
 from dagster_project.lake.parquet import write_parquet
 
 Partition = Mapping[str, str]
+MADE_FROM = b"made_from"
+"""The key in a Parquet file's own metadata."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,19 @@ class Lake:
 
     root: Path
 
-    def write(self, table: str, partition: Partition, rows: pl.DataFrame | pa.Table) -> Written:
+    def write(
+        self, table: str, partition: Partition, rows: pl.DataFrame | pa.Table, made_from: str | None = None
+    ) -> Written:
         """Make a partition of a rebuilt table again: one file, sorted by the grain.
+
+        ``made_from`` is a hash of all that the rows follow from. It lies in the file itself, so that rows and
+        hash cannot part.
 
         Raises:
             ValueError: the rows lack a column, or hold a null where none may be.
         """
         described = self._described(table, "rebuilt")
-        return self._store(self._folder(described, partition) / "part.parquet", described, rows)
+        return self._store(self._folder(described, partition) / "part.parquet", described, rows, made_from)
 
     def add(self, table: str, partition: Partition, part: str, rows: pl.DataFrame | pa.Table) -> Written | None:
         """Add a part to a table that is only ever added to; return None if it is there already."""
@@ -72,6 +79,11 @@ class Lake:
         tables = [pq.read_table(path, partitioning=None) for path in parts]
         return pl.DataFrame(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
 
+    def made_from(self, table: str, partition: Partition) -> str | None:
+        """Return the hash that a partition of a rebuilt table was written with; None without one or the other."""
+        stored = [(pq.read_metadata(path).metadata or {}).get(MADE_FROM) for path in self.parts(table, partition)]
+        return stored[0].decode() if stored and stored[0] else None
+
     def rows(self, table: str, partition: Partition | None = None) -> int:
         """Count rows from the files' footers."""
         return sum(pq.read_metadata(path).num_rows for path in self.parts(table, partition))
@@ -91,9 +103,9 @@ class Lake:
             raise ValueError(f"{table.name} is partitioned by {table.partitions}, not by {sorted(partition)}")
         return self.root.joinpath(table.name, *(f"{name}={partition[name]}" for name in table.partitions))
 
-    def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table) -> Written:
+    def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table, made_from: str | None = None) -> Written:
         shaped = in_shape(table, rows)
-        write_parquet(path, shaped)
+        write_parquet(path, shaped.replace_schema_metadata({MADE_FROM: made_from} if made_from else None))
         return Written(path, shaped.num_rows)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import polars as pl
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.provenance import made_from
 from dagster_project.quality.selection import choose
 from dagster_project.settings import AgreementPolicy, Settings
+from dagster_project.vendors import frozen_rubric
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,21 @@ class Agreement:
     shuffled_task_retention: float | None
 
 
-def measure(lake: Lake, settings: Settings, campaign: str) -> Agreement:
+def measure_agreement(lake: Lake, settings: Settings, campaign: str) -> Agreement:
     """Write ``agreement`` of a campaign from its ``retained_annotations``."""
     partition = {"campaign": campaign}
     policy = settings.policy_of(campaign)
+    provenance = made_from(lake, settings, campaign, "agreement")
     fixed_slots = settings.vendor_of(campaign).slots == "fixed"
     with Session() as session:
         session.table(lake, "retained_annotations", partition)
-        session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
-        agreement = measure_agreement(session, policy, {"campaign": campaign, "fixed_slots": fixed_slots})
-    lake.write("agreement", partition, agreement)
+        session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
+        agreement = agreement_figures(session, policy, {"campaign": campaign, "fixed_slots": fixed_slots})
+    lake.write("agreement", partition, agreement, provenance)
     return _summary(agreement, "fixed_slots" if fixed_slots else "pooled")
 
 
-def measure_agreement(session: Session, policy: AgreementPolicy, parameters: dict[str, Any]) -> pl.DataFrame:
+def agreement_figures(session: Session, policy: AgreementPolicy, parameters: dict[str, Any]) -> pl.DataFrame:
     """Return the figures of ``retained_annotations`` under ``rubric``, each beside its shuffled mean."""
     shuffled = [
         _shuffled_figures(session, policy, parameters, seed).with_columns(shuffle=pl.lit(seed))

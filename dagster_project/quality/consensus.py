@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow.compute as pc
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.provenance import made_from
 from dagster_project.settings import Settings
+from dagster_project.vendors import frozen_rubric
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """Tasks and responses with a published rating; tasks with a preference, and without by reason."""
+    """Tasks and responses with a published rating; of the tasks asked for a preference, those with and without one."""
 
     tasks: int
     responses: int
@@ -20,16 +23,26 @@ class Consensus:
     without_preference: dict[str, int]
 
 
-def reach(lake: Lake, settings: Settings, campaign: str) -> Consensus:
+def reach_consensus(lake: Lake, settings: Settings, campaign: str) -> Consensus:
     """Write ``consensus`` and ``preferences`` of a campaign from its ``retained_annotations``."""
     partition = {"campaign": campaign}
+    rubric = frozen_rubric(lake, settings, campaign)
+    parameters = {**settings.policy_of(campaign).model_dump(), "asks_preference": rubric.preference}
+    provenance = {table: made_from(lake, settings, campaign, table) for table in ("consensus", "preferences")}
     with Session() as session:
         session.table(lake, "retained_annotations", partition)
-        session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
-        session.create("consensus", "quality/consensus")
-        session.create("preferences", "quality/preferences", settings.policy_of(campaign).model_dump())
-        responses = lake.write("consensus", partition, session.arrow("consensus")).rows
-        tasks = lake.write("preferences", partition, session.arrow("preferences")).rows
-        reasons = session.query("quality/preference_reasons")
-    without: dict[str, int] = dict(reasons.iter_rows())
-    return Consensus(tasks, responses, tasks - sum(without.values()), without)
+        session.frame("rubric", pl.DataFrame(rubric.rows()))
+        session.create("contenders", "quality/retained_contenders")
+        for table in ("consensus", "task_preferences", "preferences"):
+            session.create(table, f"quality/{table}", parameters)
+        for table, hashed in provenance.items():
+            lake.write(table, partition, session.arrow(table), hashed)
+        return _summary(session)
+
+
+def _summary(session: Session) -> Consensus:
+    ratings = session.arrow("consensus")
+    preferences = session.arrow("preferences").num_rows
+    without: dict[str, int] = dict(session.query("quality/preference_reasons").iter_rows())
+    tasks = pc.count_distinct(ratings["task_id"]).as_py()
+    return Consensus(tasks, ratings.num_rows, preferences - sum(without.values()), without)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.provenance import made_from
 from dagster_project.quality.selection import choose, closest_parameters
 from dagster_project.settings import AgreementPolicy, Settings
+from dagster_project.vendors import frozen_rubric
 
 
 @dataclass(frozen=True)
@@ -22,19 +24,20 @@ class Retention:
     tasks_kept: int
 
 
-def retain(lake: Lake, settings: Settings, campaign: str) -> Retention:
+def retain_annotations(lake: Lake, settings: Settings, campaign: str) -> Retention:
     """Write ``retained_annotations`` of a campaign: steps 1 to 5 of the policy, and the closest preferences.
 
     While the campaign is open, a task that needs more annotators waits for them; once it is closed, the
     task stands with those it has.
     """
     partition = {"campaign": campaign}
+    provenance = made_from(lake, settings, campaign, "retained_annotations")
     with Session() as session:
         for table in ("annotations", "annotation_tasks", "annotator_quality"):
             session.table(lake, table, partition)
-        session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
+        session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
         filter_annotations(session, settings.policy_of(campaign), closed=lake.exists("campaign_closings", partition))
-        lake.write("retained_annotations", partition, session.arrow("retained_annotations"))
+        lake.write("retained_annotations", partition, session.arrow("retained_annotations"), provenance)
         return _summary(session)
 
 

@@ -74,7 +74,7 @@ def front_matter(spec: ReleaseSpec, files: Mapping[str, pa.Table], simulated: bo
     fields = {
         "license": spec.licence,
         "pretty_name": spec.name,
-        "language": ["en"],
+        "language": list(spec.languages),
         "size_categories": [_size_category(rows)],
         "tags": tags,
         "configs": [entry for name in CONFIGURATIONS if (entry := _configuration(name, filled))["data_files"]],

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake, Session
-from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.quality import outdated
+from dagster_project.releases.inputs import MADE_TABLES, READ_TABLES, ReleaseInputs
 from dagster_project.releases.manifest import MANIFEST
 from dagster_project.releases.shapes import WORKING_COLUMNS, release_shapes
 from dagster_project.settings import ReleaseSpec, Settings
+from dagster_project.vendors import frozen_rubric
 
 Unmet = Callable[[str, Mapping[str, str]], list[str]]
 """Given a table and a partition, why its present bytes must not be read; nothing if all is well."""
-
-CHECKED_TABLES = (
-    *("annotation_tasks", "deliveries", "annotations", "annotation_fates"),
-    *("retained_annotations", "agreement", "consensus", "preferences"),
-)
-DELIVERED_TABLES = {"deliveries"}
 
 
 def refusals(
@@ -31,11 +28,13 @@ def refusals(
     absent = _absent(lake, inputs)
     reasons = [
         *_parent(settings, spec),
-        *_rubrics(settings, inputs),
+        *_rubrics(lake, settings, inputs),
         *_open_campaigns(lake, inputs),
         *absent,
+        *_outdated(lake, settings, inputs),
         *_unmet(lake, inputs, unmet),
         *_forbidden_models(session, spec),
+        *_unknown_terms(session),
     ]
     return reasons if absent else [*reasons, *_misfits(session), *_nothing_left(lake, inputs)]
 
@@ -49,10 +48,11 @@ def _parent(settings: Settings, spec: ReleaseSpec) -> list[str]:
     ]
 
 
-def _rubrics(settings: Settings, inputs: ReleaseInputs) -> list[str]:
+def _rubrics(lake: Lake, settings: Settings, inputs: ReleaseInputs) -> list[str]:
     first, *others = inputs.campaigns
     rubric = settings.rubric_of(first)
-    reasons = [
+    reasons = [reason for campaign in inputs.campaigns if (reason := _moved_on(lake, settings, campaign))]
+    reasons += [
         f"campaigns `{first}` and `{other}` were rated under different rubrics (names or scale of the attributes): "
         "release them separately"
         for other in others
@@ -61,6 +61,15 @@ def _rubrics(settings: Settings, inputs: ReleaseInputs) -> list[str]:
     columns = [name.lower() for name in (*release_shapes(rubric)["data"].schema.names, *WORKING_COLUMNS)]
     twice = sorted({name for name in columns if columns.count(name) > 1})
     return [*reasons, *(f"the rubric would give the column `{name}` twice: rename the attribute" for name in twice)]
+
+
+def _moved_on(lake: Lake, settings: Settings, campaign: str) -> str | None:
+    """Return what is wrong if a campaign's rubric is no longer the one that it was rated under."""
+    try:
+        frozen_rubric(lake, settings, campaign)
+    except SteerworksError as error:
+        return str(error)
+    return None
 
 
 def _open_campaigns(lake: Lake, inputs: ReleaseInputs) -> list[str]:
@@ -76,18 +85,34 @@ def _absent(lake: Lake, inputs: ReleaseInputs) -> list[str]:
     return [
         f"campaign `{campaign}` has no `{table}` yet: materialise it"
         for campaign in inputs.campaigns
-        for table in CHECKED_TABLES
-        if table not in DELIVERED_TABLES and not lake.exists(table, {"campaign": campaign})
+        for table in MADE_TABLES
+        if not lake.exists(table, {"campaign": campaign})
     ]
+
+
+def _outdated(lake: Lake, settings: Settings, inputs: ReleaseInputs) -> list[str]:
+    """Return why the manifest would name another policy, rubric or code than the ratings were made under."""
+    found = {campaign: outdated(lake, settings, campaign) for campaign in inputs.campaigns}
+    return [
+        f"campaign `{campaign}`: {_listed(tables)} {'was' if len(tables) == 1 else 'were'} made under another policy, "
+        "rubric or code, from other annotations, or before the campaign was closed: run "
+        f"{'ratings_job and then ' if 'annotator_quality' in tables else ''}consensus_job for it again"
+        for campaign, tables in found.items()
+        if tables
+    ]
+
+
+def _listed(tables: list[str]) -> str:
+    return ", ".join(f"`{table}`" for table in tables)
 
 
 def _unmet(lake: Lake, inputs: ReleaseInputs, unmet: Unmet) -> list[str]:
     return [
         message
-        for campaign in inputs.campaigns
-        for table in CHECKED_TABLES
-        if table in DELIVERED_TABLES or lake.exists(table, {"campaign": campaign})
-        for message in unmet(table, {"campaign": campaign})
+        for table in READ_TABLES
+        for partition in inputs.partitions(table)
+        if lake.exists(table, partition)
+        for message in unmet(table, partition)
     ]
 
 
@@ -97,6 +122,15 @@ def _forbidden_models(session: Session, spec: ReleaseSpec) -> list[str]:
         f"({row['licence']}), whose terms do not let its outputs train other models: they cannot be released "
         f"under {spec.licence}. Make a campaign without it"
         for row in session.query("release/forbidden_models").to_dicts()
+    ]
+
+
+def _unknown_terms(session: Session) -> list[str]:
+    return [
+        f"campaign `{row['campaign']}` shows {row['responses']} responses with text of the model `{row['model']}`, "
+        "whose terms are not known: state `licence` and `outputs_may_train` with each of its responses in the imported "
+        "file, and open another campaign from it"
+        for row in session.query("release/unknown_terms").to_dicts()
     ]
 
 

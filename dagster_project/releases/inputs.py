@@ -15,11 +15,17 @@ from dagster_project.lake import TABLES, Lake, Partition, Session
 from dagster_project.releases.splits import prompt_splits
 from dagster_project.settings import Pairing, ReleaseSpec, Settings
 
-CAMPAIGN_TABLES = (
-    *("annotation_tasks", "deliveries", "quarantine", "intake", "annotation_fates", "annotations"),
-    *("retained_annotations", "agreement", "consensus", "preferences", "campaign_closings"),
+MADE_TABLES = (
+    *("annotation_tasks", "annotations", "annotation_fates", "annotator_quality"),
+    *("retained_annotations", "agreement", "consensus", "preferences"),
 )
-BATCH_TABLES = ("curated_prompts", "selected_prompts", "responses")
+"""What every campaign has that can be released."""
+RECEIVED_TABLES = ("deliveries", "quarantine", "intake", "campaign_closings")
+"""What came to a campaign, if anything did."""
+CAMPAIGN_TABLES = (*MADE_TABLES, *RECEIVED_TABLES)
+BATCH_TABLES = ("curated_prompts", "selected_prompts")
+CELL_TABLES = ("responses",)
+READ_TABLES = (*CAMPAIGN_TABLES, *BATCH_TABLES, *CELL_TABLES)
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,11 @@ class ReleaseInputs:
     cells: tuple[tuple[str, str], ...]
 
     def partitions(self, table: str) -> list[Partition]:
-        """Return the partitions of a table that the release reads; of `responses`, whole batches."""
+        """Return the partitions of a table that the release reads, whether they were written or not."""
         if table in CAMPAIGN_TABLES:
             return [{"campaign": campaign} for campaign in self.campaigns]
+        if table in CELL_TABLES:
+            return [{"model": model, "prompt_batch": batch} for model, batch in self.cells]
         return [{"prompt_batch": batch} for batch in self.batches]
 
 
@@ -58,12 +66,9 @@ def find_inputs(lake: Lake, settings: Settings, spec: ReleaseSpec) -> ReleaseInp
 
 def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> None:
     """Give a session every relation that a release is made from."""
-    for table in (*CAMPAIGN_TABLES, *BATCH_TABLES):
+    for table in READ_TABLES:
         _give(session, lake, table, inputs.partitions(table))
     session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
-    session.frame(
-        "asked", pl.DataFrame(inputs.cells, schema={"model": pl.String, "prompt_batch": pl.String}, orient="row")
-    )
     prompt_ids = session.query("release/task_prompts")["prompt_id"]
     session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))
 

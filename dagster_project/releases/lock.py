@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
-from dagster_project.lake import Lake, Partition
+from dagster_project.lake import Lake
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.releases.manifest import MANIFEST
 from dagster_project.releases.text_file import write_json
 from dagster_project.settings import ReleaseSpec, Settings
 
-LOCKED_TABLES = ("curated_prompts", "selected_prompts", "annotation_tasks", "deliveries", "quarantine")
+LOCKED_TABLES = ("curated_prompts", "selected_prompts", "responses", "annotation_tasks", "deliveries", "quarantine")
 DIFFERENCES_SHOWN = 12
 
 Hashes = dict[str, str]
@@ -86,7 +87,7 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def _configuration(settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> Hashes:
     hashes = {"release spec": digest(spec.model_dump(mode="json"))}
     if spec.parent:
-        manifest = settings.home.releases / spec.parent / "manifest.json"
+        manifest = settings.home.releases / spec.parent / MANIFEST
         hashes[f"parent {spec.parent}"] = file_sha256(manifest) if manifest.exists() else ""
     for slug in inputs.campaigns:
         hashes[f"campaign {slug}"] = digest(settings.campaign(slug).model_dump(mode="json"))
@@ -98,12 +99,9 @@ def _configuration(settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs)
 
 
 def _lake_files(lake: Lake, inputs: ReleaseInputs) -> Hashes:
-    wanted: list[tuple[str, Partition]] = [
-        (table, partition) for table in LOCKED_TABLES for partition in inputs.partitions(table)
-    ]
-    wanted += [("responses", {"model": model, "prompt_batch": batch}) for model, batch in inputs.cells]
     return {
         f"lake/{path.relative_to(lake.root).as_posix()}": file_sha256(path)
-        for table, partition in wanted
+        for table in LOCKED_TABLES
+        for partition in inputs.partitions(table)
         for path in lake.parts(table, partition)
     }

@@ -199,5 +199,10 @@ _TASKS = (
     Column("stage", STRING, "the stage that its annotations came furthest to; `kept` if published"),
     Column("reason", STRING, "why it is not published", nullable=True),
     Column("preference", pa.int8(), "the preference; null if there is none", nullable=True),
-    Column("preference_reason", STRING, "why there is no preference: `too_few`, `disputed` or `tie`", nullable=True),
+    Column(
+        "preference_reason",
+        STRING,
+        "why a task that asks for one has none: `too_few`, `disputed` or `tie`",
+        nullable=True,
+    ),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import time
-
-import dagster as dg
 
 from dagster_project.generation import Progress
 
@@ -14,7 +13,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class LogProgress:
     """Writes a line to the run's log every few seconds, and one at the end."""
 
-    def __init__(self, log: dg.DagsterLogManager) -> None:
+    def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._last = time.monotonic()
 
@@ -37,6 +36,6 @@ class ProgressResource:
     one of the command line holds a terminal.
     """
 
-    def reporter(self, log: dg.DagsterLogManager) -> Progress:
-        """Return a reporter for one step."""
+    def reporter(self, log: logging.Logger) -> Progress:
+        """Return a reporter for one step, which may write to its log."""
         return LogProgress(log)

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
+from dagster_project.project import PROJECT_ROOT
 from dagster_project.settings.agreement import AgreementPolicy, TrustRules
 from dagster_project.settings.automation import AutomationFile
 from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
 from dagster_project.settings.curation import CurationFile
-from dagster_project.settings.home import PROJECT_ROOT, Home
+from dagster_project.settings.home import Home
 from dagster_project.settings.models import Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.releases import ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric

@@ -15,6 +15,14 @@ class NightlyResponses(Strict):
     max_usd: float = Field(default=10, ge=0)
 
 
+class NightlyPrompts(Strict):
+    """Delivered prompts are curated and selected at night; what filling in turns may cost is limited."""
+
+    cron: str = "0 1 * * *"
+    timezone: str = "UTC"
+    max_usd: float = Field(default=2, ge=0)
+
+
 class WeeklyCandidate(Strict):
     """A release candidate for every configured release that is not out yet."""
 
@@ -26,5 +34,6 @@ class AutomationFile(Strict):
     """The whole file."""
 
     nightly_responses: NightlyResponses = NightlyResponses()
+    nightly_prompts: NightlyPrompts = NightlyPrompts()
     weekly_candidate: WeeklyCandidate = WeeklyCandidate()
     inbox_seconds: int = Field(default=30, ge=5, description="between two looks into the inbox")

@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-"""The clone: holds ``sql/``, ``expectations/``, ``prompts/`` and the default ``config/``."""
+from dagster_project.project import PROJECT_ROOT
 
 
 @dataclass(frozen=True)

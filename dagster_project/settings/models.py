@@ -58,7 +58,7 @@ class Prices(Strict):
 
 
 class Terms(Strict):
-    """What the model's licence lets be done with its outputs, as read on ``checked_on``."""
+    """What the model's licence lets be done with its outputs; stored with each answer."""
 
     licence: str = Field(min_length=1)
     outputs_may_train: bool

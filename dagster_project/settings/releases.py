@@ -20,6 +20,7 @@ class ReleaseSpec(Strict):
     parent: Version | None = None
     name: str = Field(min_length=1, description="the data set's pretty name on its card")
     licence: str = Field(min_length=1, description="the Hub's licence identifier, such as cc-by-4.0")
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="ISO 639 codes, for the card")
     validation_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 1
 

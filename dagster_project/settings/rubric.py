@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from dagster_project.identity import digest
 from dagster_project.settings.yaml_file import Strict
 
 MOST_STEPS = 127
@@ -89,6 +90,14 @@ class Rubric(Strict):
     def deciding(self) -> list[str]:
         """Names of the attributes that decide disputes."""
         return [attribute.name for attribute in self.attributes if attribute.decides]
+
+    @property
+    def shape_hash(self) -> str:
+        """A hash of all that gives stored ratings their meaning: attributes in order, scale and flags.
+
+        Texts may be made clearer, and which attributes decide is policy: neither is part of it.
+        """
+        return digest([self.names, self.scale.model_dump(), [flag.name for flag in self.flags]])
 
     def rows(self) -> list[dict[str, str | int | bool]]:
         """Return the rubric as the relation that SQL joins with: one row an attribute.

@@ -7,7 +7,8 @@ line, the path inside the file and the rule.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,18 +71,33 @@ def load_model(path: Path, model: type[Model]) -> Model:
         return model.model_validate({} if content is None else content)
     except ValidationError as error:
         root = yaml.compose(path.read_text(encoding="utf-8"))
-        lines = [_describe(path, root, dict(problem)) for problem in error.errors()]
+        lines = [_describe(path, root, model, dict(problem)) for problem in error.errors()]
         raise SteerworksError("\n".join(lines)) from None
 
 
-def _describe(path: Path, root: yaml.Node | None, problem: dict[str, Any]) -> str:
+def _describe(path: Path, root: yaml.Node | None, model: type[BaseModel], problem: dict[str, Any]) -> str:
     location = [part for part in problem["loc"] if part != "[key]"]
     line = _line_of(root, location)
     where = ".".join(str(part) for part in location)
     rule = problem["msg"].removeprefix("Value error, ").rstrip(".")
     if problem["type"] == "extra_forbidden":
-        rule = "no such key here; check the spelling"
+        rule = f"no such key here; there are: {', '.join(_known_keys(model, location[:-1]))}"
     return f"{path}:{line}: {where + ': ' if where else ''}{rule}."
+
+
+def _known_keys(annotation: Any, location: list[Any]) -> list[str]:
+    """Follow a location through models, mappings and lists; return the keys of the model at its end."""
+    for part in location:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[part].annotation
+        else:  # a mapping's or a list's items
+            annotation = get_args(annotation)[0 if isinstance(part, int) else -1]
+        options = [
+            option for option in get_args(annotation) if isinstance(option, type) and issubclass(option, BaseModel)
+        ]
+        if get_origin(annotation) in (Union, UnionType) and options:
+            annotation = options[0]
+    return sorted(annotation.model_fields)
 
 
 def _line_of(node: yaml.Node | None, location: list[Any]) -> int:

@@ -12,7 +12,7 @@ from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.intake import TakenIn, take_in
 from dagster_project.vendors.merging import Merged, merge
 from dagster_project.vendors.outbox import export_round, round_path
-from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks
+from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks, frozen_rubric
 from dagster_project.vendors.top_up import TopUp, order_top_ups
 from dagster_project.vendors.vault import expired_raw
 
@@ -29,6 +29,7 @@ __all__ = [
     "expired_raw",
     "export_round",
     "freeze_tasks",
+    "frozen_rubric",
     "is_closed",
     "merge",
     "order_top_ups",

@@ -125,7 +125,7 @@ _RULE_OF_FIELD = {"preference": "bad_preference", "submitted_at": "bad_time"}
 
 
 @dataclass(frozen=True)
-class Terms:
+class Demands:
     """What a campaign asks of its rows."""
 
     campaign: str
@@ -144,7 +144,7 @@ class BrokenRowError(Exception):
         super().__init__(self.defect.message)
 
 
-def read_row(cells: Cells, responses: Collection[str], terms: Terms) -> tuple[Row, dict[str, Any]]:
+def read_row(cells: Cells, responses: Collection[str], demands: Demands) -> tuple[Row, dict[str, Any]]:
     """Return a row, and its columns of the table ``deliveries`` but for where it stood and who made it.
 
     ``responses`` are the ids of the responses of the row's task.
@@ -153,18 +153,18 @@ def read_row(cells: Cells, responses: Collection[str], terms: Terms) -> tuple[Ro
         BrokenRowError: with every rule that the row breaks.
     """
     row = _fields(cells)
-    scores, defects = _scores(cells, terms.rubric, may_be_absent=bool(row.flags) or row.withdrawn)
-    defects += _defects(row, responses, terms)
+    scores, defects = _scores(cells, demands.rubric, may_be_absent=bool(row.flags) or row.withdrawn)
+    defects += _defects(row, responses, demands)
     if defects:
         raise BrokenRowError(defects)
     return row, {
         **row.model_dump(exclude={"annotator"}),
-        "campaign": terms.campaign,
-        "vendor": terms.vendor,
+        "campaign": demands.campaign,
+        "vendor": demands.vendor,
         "scores": scores,
-        "flags": [flag.name for flag in terms.rubric.flags if flag.name in row.flags],
-        "guideline_version": row.guideline_version or terms.guideline_version,
-        "simulated": row.simulated or terms.simulated,
+        "flags": [flag.name for flag in demands.rubric.flags if flag.name in row.flags],
+        "guideline_version": row.guideline_version or demands.guideline_version,
+        "simulated": row.simulated or demands.simulated,
     }
 
 
@@ -208,19 +208,19 @@ def _scores(cells: Cells, rubric: Rubric, may_be_absent: bool) -> tuple[list[int
     return scores, defects
 
 
-def _defects(row: Row, responses: Collection[str], terms: Terms) -> list[Defect]:
+def _defects(row: Row, responses: Collection[str], demands: Demands) -> list[Defect]:
     defects = []
     if row.response_id not in responses:
         defects.append(Defect("unknown_response", "`response_id` names no response of this task: copy it as exported."))
-    flags = [flag.name for flag in terms.rubric.flags]
+    flags = [flag.name for flag in demands.rubric.flags]
     if not set(row.flags) <= set(flags):
         defects.append(Defect("unknown_flag", f"`flags` may only hold: {', '.join(flags) or 'none'}."))
-    if row.preference is not None and (len(responses) < 2 or not terms.rubric.preference):
+    if row.preference is not None and (len(responses) < 2 or not demands.rubric.preference):
         defects.append(Defect("bad_preference", "no preference is asked for in this task: leave `preference` empty."))
-    if terms.simulated and not row.simulated:
+    if demands.simulated and not row.simulated:
         defects.append(
             Defect("not_simulated", "this vendor is a program: `simulated` must be true in each of its rows.")
         )
-    if terms.closed:
+    if demands.closed:
         defects.append(Defect("campaign_closed", "its campaign is closed and takes no more rows: name an open one."))
     return defects

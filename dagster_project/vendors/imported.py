@@ -35,11 +35,16 @@ class Message(Strict):
 
 
 class ImportedResponse(Strict):
-    """A response, and the name of the model that wrote it, if it is known."""
+    """A response, and the model that wrote it with its terms, as far as they are known.
+
+    Without a model's terms its responses can be rated, and not released.
+    """
 
     response_id: Id
     response: str
     model: str | None = Field(default=None, min_length=1)
+    licence: str | None = Field(default=None, min_length=1)
+    outputs_may_train: bool | None = None
 
 
 class ImportedTask(Strict):
@@ -84,6 +89,8 @@ class ImportedTask(Strict):
                 "messages": messages,
                 "response": response.response,
                 "model": response.model,
+                "model_licence": response.licence,
+                "outputs_may_train": response.outputs_may_train,
                 "source": self.source,
                 "source_licence": self.licence,
             }
@@ -127,7 +134,7 @@ class _Ledger:
         if (first := self.tasks.setdefault(task.task_id, number)) != number:
             raise ValueError(f"task_id: `{task.task_id}` stands in row {first} already; each task is one row")
         for response in task.responses:
-            meant = digest([task.conversation, response.response, response.model])
+            meant = digest([task.conversation, response.model_dump()])
             first, known = self.responses.setdefault(response.response_id, (number, meant))
             if known != meant:
                 raise ValueError(f"response_id: `{response.response_id}` stands for another response in row {first}")

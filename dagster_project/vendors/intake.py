@@ -107,7 +107,7 @@ class _Desk:
         return taken
 
     def _parts(self, table: str, delivery_id: str) -> list[Path]:
-        campaigns = self.sorter.terms
+        campaigns = self.sorter.demands
         parts = (part for campaign in campaigns for part in self.lake.parts(table, {"campaign": campaign}))
         return [part for part in parts if part.stem == delivery_id]
 
@@ -163,7 +163,7 @@ class _Desk:
             common
             | {"campaign": campaign, "rows": good[campaign] + bad[campaign]}
             | {"accepted": good[campaign], "quarantined": bad[campaign]}
-            | {"simulated": self.sorter.terms[campaign].simulated}
+            | {"simulated": self.sorter.demands[campaign].simulated}
             for campaign in sorted(good | bad)
         ]
 

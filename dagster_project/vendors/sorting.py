@@ -23,15 +23,16 @@ from dagster_project.vendors.canonical import (
     BrokenRowError,
     Cells,
     Defect,
+    Demands,
     Reader,
     Row,
-    Terms,
     is_empty,
     read_row,
 )
 from dagster_project.vendors.csv_file import read_csv
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.jsonl import read_jsonl
+from dagster_project.vendors.tasks import frozen_rubric
 
 READERS: dict[str, Reader] = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".csv": read_csv}
 CHUNK_BYTES = 1 << 20
@@ -67,29 +68,27 @@ class SortedFile:
 
 @dataclass(frozen=True)
 class Sorter:
-    """What the rows of one vendor are held against: its campaigns' terms, and each task's responses."""
+    """What the rows of one vendor are held against: its campaigns' demands, and each task's responses."""
 
     pseudonyms: Pseudonyms
-    terms: dict[str, Terms]
+    demands: dict[str, Demands]
     tasks: dict[str, tuple[str, frozenset[str]]]
 
     @classmethod
     def of_vendor(cls, lake: Lake, settings: Settings, vendor: str, pseudonyms: Pseudonyms) -> Sorter:
-        """Gather the terms and the tasks of a vendor's campaigns."""
+        """Gather the demands and the tasks of a vendor's campaigns."""
         simulated = settings.vendors.vendors[vendor].kind == "simulated"
-        terms = {
-            slug: Terms(
-                slug, vendor, spec.guideline_version, settings.rubric_of(slug), simulated, is_closed(lake, slug)
-            )
+        demands = {
+            slug: _demands(lake, settings, slug, simulated=simulated)
             for slug, spec in settings.campaigns.items()
             if spec.vendor == vendor
         }
-        return cls(pseudonyms, terms, _known_tasks(lake, list(terms)))
+        return cls(pseudonyms, demands, _known_tasks(lake, list(demands)))
 
     @property
     def default_campaign(self) -> str:
         """The campaign that answers for files without any known task: the first open one."""
-        return next((slug for slug, terms in self.terms.items() if not terms.closed), next(iter(self.terms)))
+        return next((slug for slug, demands in self.demands.items() if not demands.closed), next(iter(self.demands)))
 
     def sort(self, path: Path) -> SortedFile:
         """Tell a file's rows apart; a file that cannot be read counts as one broken row."""
@@ -105,7 +104,7 @@ class Sorter:
 
     def ignored_fields(self, rows: SortedFile) -> tuple[str, ...]:
         """Return the fields that no rule knows, as far as they look like names of fields and of nobody."""
-        known = {*Row.model_fields, *(name for terms in self.terms.values() for name in terms.rubric.names)}
+        known = {*Row.model_fields, *(name for demands in self.demands.values() for name in demands.rubric.names)}
         strange = rows.fields - known - rows.names
         return tuple(sorted(name for name in strange if re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name)))
 
@@ -119,7 +118,7 @@ class Sorter:
 
     def _shared_attributes(self) -> list[str]:
         """Return the attributes that all of the vendor's rubrics have: no table may lack their columns."""
-        first, *others = [terms.rubric.names for terms in self.terms.values()]
+        first, *others = [demands.rubric.names for demands in self.demands.values()]
         return [name for name in first if all(name in names for names in others)]
 
     def _sort_row(self, rows: SortedFile, number: int, cells: Cells) -> None:
@@ -133,7 +132,7 @@ class Sorter:
         campaign, responses = known
         rows.first_campaign = rows.first_campaign or campaign
         try:
-            row, columns = read_row(cells, responses, self.terms[campaign])
+            row, columns = read_row(cells, responses, self.demands[campaign])
         except BrokenRowError as error:
             rows.broken.append((campaign, number, error.defect))
         else:
@@ -146,6 +145,13 @@ class Sorter:
         if words and len(row.annotator) >= SHORTEST_TELLING_ID:
             words = words.replace(row.annotator, pseudonym)
         return {"annotator": pseudonym, "justification": words}
+
+
+def _demands(lake: Lake, settings: Settings, campaign: str, *, simulated: bool) -> Demands:
+    """Return what a campaign asks of its rows. A closed one takes none, so that its rubric may have moved on."""
+    spec, closed = settings.campaign(campaign), is_closed(lake, campaign)
+    rubric = settings.rubric_of(campaign) if closed else frozen_rubric(lake, settings, campaign)
+    return Demands(campaign, spec.vendor, spec.guideline_version, rubric, simulated, closed)
 
 
 def _known_tasks(lake: Lake, campaigns: list[str]) -> dict[str, tuple[str, frozenset[str]]]:

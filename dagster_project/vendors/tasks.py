@@ -12,10 +12,11 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+from filelock import FileLock
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake, Session
-from dagster_project.settings import PROJECT_ROOT, Campaign, Pairing, Settings
+from dagster_project.settings import PROJECT_ROOT, Pairing, Rubric, Settings
 from dagster_project.vendors.imported import read_imported
 
 
@@ -37,30 +38,63 @@ def freeze_tasks(lake: Lake, settings: Settings, campaign: str) -> FrozenTasks:
     """
     spec = settings.campaign(campaign)
     partition = {"campaign": campaign}
-    was_frozen = lake.exists("annotation_tasks", partition)
-    if not was_frozen:
-        decided = _paired(lake, settings, campaign, spec.pairing) if spec.pairing else _imported(lake, spec, campaign)
-        lake.write("annotation_tasks", partition, decided)
+    with _freezing(lake):
+        was_frozen = lake.exists("annotation_tasks", partition)
+        if not was_frozen:
+            pairing = spec.pairing
+            decided = _paired(lake, settings, campaign, pairing) if pairing else _imported(lake, settings, campaign)
+            lake.add("annotation_tasks", partition, "tasks", decided)
     tasks = len(_task_ids(lake.parts("annotation_tasks", partition)))
     return FrozenTasks(tasks, lake.rows("annotation_tasks", partition), was_frozen)
+
+
+def frozen_rubric(lake: Lake, settings: Settings, campaign: str) -> Rubric:
+    """Return a campaign's rubric; once its tasks are frozen, only as they were frozen with it.
+
+    Ratings are stored by position: under other attributes, or in another order, they would say something else.
+
+    Raises:
+        SteerworksError: the attributes, their order, the scale or the flags changed since.
+    """
+    rubric = settings.rubric_of(campaign)
+    hashes = {
+        value
+        for part in lake.parts("annotation_tasks", {"campaign": campaign})
+        for value in pl.read_parquet(part, columns=["rubric_hash"])["rubric_hash"].unique()
+    }
+    if hashes - {rubric.shape_hash}:
+        raise SteerworksError(
+            f"the rubric of campaign `{campaign}` changed since its tasks were exported: restore attributes, order, "
+            f"scale and flags in {settings.folder / settings.campaign(campaign).rubric}, or open another campaign "
+            "with a rubric file of its own."
+        )
+    return rubric
+
+
+def _freezing(lake: Lake) -> FileLock:
+    """Give the lock under which tasks are decided: no campaign is decided twice, no id goes to two campaigns."""
+    folder = lake.root / "annotation_tasks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".freezing.lock")
 
 
 def _task_ids(parts: list[Path]) -> set[str]:
     return {task_id for part in parts for task_id in pl.read_parquet(part, columns=["task_id"])["task_id"]}
 
 
-def _common(spec: Campaign, campaign: str) -> dict[str, Any]:
+def _common(settings: Settings, campaign: str) -> dict[str, Any]:
     """Return what all tasks of a campaign share."""
+    spec = settings.campaign(campaign)
     return {
         "campaign": campaign,
         "vendor": spec.vendor,
         "guideline_version": spec.guideline_version,
+        "rubric_hash": settings.rubric_of(campaign).shape_hash,
         "annotators": spec.annotators_per_task,
     }
 
 
 def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> pl.DataFrame:
-    spec = settings.campaign(campaign)
     wanted = {
         "prompt_batches": list(pairing.prompt_batches),
         "models": list(pairing.models or settings.models.models),
@@ -70,7 +104,7 @@ def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> 
         session.table(lake, "selected_prompts")
         _require_answers(lake, session, campaign, wanted)
         chosen = {"pairs_per_prompt": pairing.pairs_per_prompt, "seed": pairing.seed}
-        tasks = session.query("annotation/pair_responses", {**_common(spec, campaign), **wanted, **chosen})
+        tasks = session.query("annotation/pair_responses", {**_common(settings, campaign), **wanted, **chosen})
     if tasks.is_empty():
         raise SteerworksError(
             f"campaign `{campaign}`: no selected prompt of {', '.join(wanted['prompt_batches'])} has answers of two "
@@ -104,9 +138,9 @@ def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[s
         )
 
 
-def _imported(lake: Lake, spec: Campaign, campaign: str) -> pa.Table:
+def _imported(lake: Lake, settings: Settings, campaign: str) -> pa.Table:
     own = lake.parts("annotation_tasks", {"campaign": campaign})
     others = [part for part in lake.parts("annotation_tasks") if part not in own]
-    rows = read_imported(PROJECT_ROOT / str(spec.imported), _task_ids(others))
-    common = _common(spec, campaign)
+    rows = read_imported(PROJECT_ROOT / str(settings.campaign(campaign).imported), _task_ids(others))
+    common = _common(settings, campaign)
     return pa.Table.from_pylist([{**row, **common} for row in rows], schema=TABLES["annotation_tasks"].schema)

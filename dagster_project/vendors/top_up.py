@@ -14,6 +14,7 @@ from dagster_project.lake import Lake, Session
 from dagster_project.settings import Settings
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.outbox import export_round, round_path
+from dagster_project.vendors.tasks import frozen_rubric
 
 TABLES_READ = ("annotation_tasks", "annotations", "annotator_quality", "deliveries", "top_up_tasks")
 
@@ -55,7 +56,7 @@ def _orders(lake: Lake, settings: Settings, campaign: str, round_number: int) ->
     with Session() as session:
         for table in TABLES_READ:
             session.table(lake, table, {"campaign": campaign})
-        session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
+        session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
         session.create("judged", "quality/judged", policy)
         session.create("coverage", "quality/coverage", policy)
         session.create("outstanding", "annotation/outstanding")

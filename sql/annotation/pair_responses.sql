@@ -2,11 +2,11 @@
 -- ids, takes the first few, and shows each pair in a seeded order. As a pair's place depends on
 -- its own ids alone, new prompts and models leave the pairs of other prompts as they are.
 -- inputs: responses, selected_prompts
--- parameters: campaign, vendor, guideline_version, annotators, prompt_batches, models, pairs_per_prompt, seed
+-- parameters: campaign, vendor, guideline_version, rubric_hash, annotators, prompt_batches, models, pairs_per_prompt, seed
 -- grain: task_id, position
 -- output: campaign, task_id, position, prompt_id, response_id, messages, response, model, model_name, revision,
 --   parameters, request_hash, model_licence, outputs_may_train, source, source_licence, completion_model,
---   completion_licence, completion_may_train, vendor, guideline_version, annotators
+--   completion_licence, completion_may_train, vendor, guideline_version, rubric_hash, annotators
 with prompts as (
     select distinct on (prompt_id) *
     from selected_prompts
@@ -15,9 +15,11 @@ with prompts as (
 ),
 
 answers as (
-    -- a prompt that came in two batches has the same answer, under the same id, in both
+    -- a prompt that came in two batches has the same answer, under the same id, in both;
+    -- an answer to a conversation with other turns in between is none to the one shown
     select distinct on (response_id) *
     from responses
+    semi join prompts using (prompt_id, conversation_hash)
     where status = 'ok' and list_contains($prompt_batches, prompt_batch) and list_contains($models, model)
     order by response_id, prompt_batch
 ),
@@ -26,7 +28,6 @@ pairs as (
     select prompt_id, lower.response_id as lower_id, upper.response_id as upper_id
     from answers as lower
     join answers as upper using (prompt_id)
-    semi join prompts using (prompt_id)
     where lower.response_id < upper.response_id and lower.model <> upper.model
 ),
 
@@ -70,6 +71,7 @@ select
     prompts.completion_may_train,
     $vendor as vendor,
     $guideline_version as guideline_version,
+    $rubric_hash as rubric_hash,
     $annotators::tinyint as annotators
 from shown
 join answers using (response_id)

@@ -1,19 +1,30 @@
 -- The tasks of one round as a vendor sees them: without a word on who wrote the responses, and
--- with the annotators who had rated the task in earlier rounds.
--- inputs: annotation_tasks, top_up_tasks, deliveries
+-- with the annotators they are not for: those who had rated the task in earlier rounds, and, as
+-- soon as there are records, those who are not trusted.
+-- inputs: annotation_tasks, top_up_tasks, deliveries, annotator_quality
 -- parameters: round
 -- grain: task_id
--- output: task_id, campaign, guideline_version, annotators, messages, responses, rated_by
+-- output: task_id, campaign, guideline_version, annotators, messages, responses, not_for
 with ordered as (
     select distinct task_id, annotators from annotation_tasks where $round = 1
     union all
     select task_id, annotators from top_up_tasks where round = $round
 ),
 
-raters as (
-    select task_id, list_sort(list_distinct(list(annotator))) as rated_by
+barred as (
+    select task_id, annotator
     from deliveries
     where round < $round
+    union
+    select ordered.task_id, annotator_quality.annotator
+    from ordered
+    cross join annotator_quality
+    where $round > 1 and not annotator_quality.trusted
+),
+
+lists as (
+    select task_id, list(annotator order by annotator) as not_for
+    from barred
     group by task_id
 ),
 
@@ -35,8 +46,8 @@ select
     ordered.annotators,
     messages,
     responses,
-    coalesce(rated_by, []) as rated_by
+    coalesce(not_for, []) as not_for
 from ordered
 join shown using (task_id)
-left join raters using (task_id)
+left join lists using (task_id)
 order by task_id

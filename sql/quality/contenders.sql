@@ -3,13 +3,17 @@
 -- inputs: judged, coverage
 -- parameters: annotators, closed
 -- grain: task_id, response_id, annotator
--- output: task_id, response_id, position, annotator, scores
+-- output: task_id, response_id, position, annotator, scores, preference, justification, submitted_at, revision
 select
     judged.task_id,
     judged.response_id,
     judged.position,
     judged.annotator,
-    judged.scores
+    judged.scores,
+    judged.preference,
+    judged.justification,
+    judged.submitted_at,
+    judged.revision
 from judged
 join coverage using (task_id)
 where

@@ -1,32 +1,35 @@
 -- Step 7 of the agreement policy: the preference of each kept task, the mean of the closest preferences, rounded half
 -- away from zero; or the reason why it has none. The statement is the justification nearest to
--- the mean among those that were written, ties by annotator.
--- inputs: retained_annotations
--- parameters: max_preference_range
+-- the mean among those that were written, ties by annotator. A task of one response, and a campaign whose rubric
+-- does not ask for preferences, have none to give, and no row.
+-- inputs: retained_annotations, task_preferences
+-- parameters: asks_preference, max_preference_range
 -- grain: task_id
 -- output: campaign, task_id, strength, reason, statement, all_preferences
 with kept_tasks as (
     select task_id, min(campaign) as campaign
     from retained_annotations
-    where stage = 'kept'
+    where stage = 'kept' and $asks_preference
     group by task_id
+    having count(distinct response_id) > 1
+),
+
+voices as (
+    select task_id, annotator, bool_or(preference_retained) as retained
+    from retained_annotations
+    group by task_id, annotator
 ),
 
 given as (
     select
-        retained_annotations.task_id,
-        retained_annotations.annotator,
-        retained_annotations.preference as strength,
-        nullif(trim(retained_annotations.justification), '') as justification,
-        retained_annotations.preference_retained as retained
-    from retained_annotations
-    join kept_tasks using (task_id)
-    where retained_annotations.stage in ('closest', 'kept') and retained_annotations.preference is not null
-    qualify
-        row_number() over (
-            partition by retained_annotations.task_id, retained_annotations.annotator
-            order by retained_annotations.position desc
-        ) = 1
+        task_preferences.task_id,
+        task_preferences.annotator,
+        task_preferences.strength,
+        task_preferences.justification,
+        voices.retained
+    from task_preferences
+    semi join kept_tasks using (task_id)
+    join voices using (task_id, annotator)
 ),
 
 sums as (

@@ -1,10 +1,14 @@
--- The preference of each contender: an annotator says it once a task, on the last row that has one.
--- inputs: judged, contenders
+-- The preference of each contender. An annotator has one a task, and may say it on any row of it: where a
+-- correction moved it to another row, the latest row that has one counts.
+-- inputs: contenders
 -- grain: task_id, annotator
--- output: task_id, annotator, strength
-select judged.task_id, judged.annotator, judged.preference as strength
-from judged
-join contenders using (task_id, response_id, annotator)
-where judged.preference is not null
-qualify row_number() over (partition by judged.task_id, judged.annotator order by judged.position desc) = 1
-order by judged.task_id, judged.annotator
+-- output: task_id, annotator, strength, justification
+select task_id, annotator, preference as strength, nullif(trim(justification), '') as justification
+from contenders
+where preference is not null
+qualify
+    row_number() over (
+        partition by task_id, annotator
+        order by submitted_at desc, revision desc, position desc
+    ) = 1
+order by task_id, annotator

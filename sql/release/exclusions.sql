@@ -2,8 +2,8 @@
 -- release, with the stage that decided and the reason. `rows` is more than one where the same
 -- prompt was delivered again, and for delivered rows, which are counted.
 -- Prompts and responses are those that the campaigns could draw on: their prompt batches, and in
--- these the models that took part (`asked`). A response that two tasks show left only if both did.
--- inputs: curated_prompts, selected_prompts, responses, asked, annotation_tasks, task_fates, retained_annotations,
+-- these the models that took part. A response that two tasks show left only if both did.
+-- inputs: curated_prompts, selected_prompts, responses, annotation_tasks, task_fates, retained_annotations,
 --   annotation_fates
 -- grain: kind, stage, reason, campaign, prompt_batch, prompt_id, task_id, response_id, model, annotator
 -- output: kind, stage, reason, campaign, prompt_batch, prompt_id, task_id, response_id, model, annotator, rows
@@ -27,12 +27,6 @@ response_fates as (
     qualify row_number() over (
         partition by response_id order by published desc, reach desc, reason, task_id
     ) = 1
-),
-
-answers as (
-    select model, prompt_batch, prompt_id, response_id, status, reason
-    from responses
-    semi join asked using (model, prompt_batch)
 ),
 
 excluded as (
@@ -64,7 +58,7 @@ excluded as (
     where not published
     union all by name
     select 'response' as kind, 'generation' as stage, reason, prompt_batch, prompt_id, response_id, model
-    from answers
+    from responses
     where status <> 'ok'
     union all by name
     select
@@ -75,7 +69,7 @@ excluded as (
         prompt_id,
         response_id,
         model
-    from answers
+    from responses
     anti join shown using (response_id)
     where status = 'ok'
     union all by name
@@ -89,7 +83,7 @@ excluded as (
     union all by name
     select 'preference' as kind, 'preference' as stage, preference_reason as reason, campaign, prompt_id, task_id
     from task_fates
-    where published and preference is null
+    where published and preference_reason is not null
     union all by name
     select 'annotation' as kind, stage, reason, campaign, task_id, response_id, annotator
     from retained_annotations

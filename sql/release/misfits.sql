@@ -26,6 +26,15 @@ rated_tasks as (
     from consensus
 ),
 
+-- Not every task is asked for a preference; but where one of a campaign is, all of two responses are.
+asked_tasks as (
+    select campaign, task_id
+    from consensus
+    semi join preferences using (campaign)
+    group by campaign, task_id
+    having count(*) > 1
+),
+
 shown as (
     select campaign, task_id, response_id
     from annotation_tasks
@@ -66,10 +75,10 @@ misfits as (
     union all
     select campaign, 'tasks have a preference and no rating, or the other way round (`consensus`)'
     from (
-        select coalesce(rated_tasks.campaign, preferences.campaign) as campaign
-        from rated_tasks
+        select coalesce(asked_tasks.campaign, preferences.campaign) as campaign
+        from asked_tasks
         full join preferences using (campaign, task_id)
-        where rated_tasks.campaign is null or preferences.campaign is null
+        where asked_tasks.campaign is null or preferences.campaign is null
     ) as lonely
     union all
     select campaign, 'ratings have another number of attributes than the rubric (`rubric`)'

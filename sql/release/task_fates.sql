@@ -1,5 +1,6 @@
 -- What became of each task: published if its responses have ratings; otherwise the stage that its
--- annotations came furthest to, and the reason that most of them left for there.
+-- annotations came furthest to, and the reason that most of them left for there. A task that was not asked for a
+-- preference has none, and no reason either.
 -- inputs: annotation_tasks, consensus, retained_annotations, preferences, prompt_splits
 -- grain: task_id
 -- output: task_id, campaign, prompt_id, split, vendor, guideline_version, responses, annotators_ordered, annotators,

@@ -1,5 +1,7 @@
--- Quadratic-weighted kappa of each attribute: as collected, as retained, and as the same filter retains shuffled ratings.
+-- Quadratic-weighted kappa of each attribute: as collected, as retained, and as the same filter retains shuffled
+-- ratings.
 -- inputs: agreement, rubric
+-- parameters: estimator
 -- grain: attribute
 -- output: attribute, collected, retained, shuffled
 select
@@ -11,6 +13,6 @@ from rubric
 left join agreement
     on agreement.attribute = rubric.attribute
     and agreement.statistic = 'quadratic_kappa'
-    and agreement.estimator = 'pooled'
+    and agreement.estimator = $estimator
 group by rubric.attribute, rubric.position
 order by rubric.position

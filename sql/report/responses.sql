@@ -1,5 +1,6 @@
--- Answers, failures, tokens and cost of each model.
+-- Answers, failures, tokens and cost of some models in some batches.
 -- inputs: responses
+-- parameters: prompt_batches, models
 -- grain: model
 -- output: model, answered, failed, prompt_tokens, completion_tokens, cost_usd
 select
@@ -10,5 +11,6 @@ select
     coalesce(sum(completion_tokens), 0)::bigint as completion_tokens,
     sum(cost_usd) as cost_usd
 from responses
+where list_contains($prompt_batches, prompt_batch) and list_contains($models, model)
 group by model
 order by model

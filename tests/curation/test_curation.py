@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from dagster_project.curation import curate, deliver_prompts, delivered_batches, select, take_in_prompts, write_selected
 from dagster_project.curation.prompt_rows import PromptRowError, parse_row
 from dagster_project.errors import SteerworksError
+from dagster_project.generation import Completed, conversation_hash
 from dagster_project.lake import Lake
-from dagster_project.settings import PROJECT_ROOT, CurationFile, Home, Terms
+from dagster_project.settings import PROJECT_ROOT, CurationFile, Home
 
 CURATION = CurationFile.model_validate({"completion_model": "any", "length": {"max_chars": 500, "max_turns": 3}})
 
@@ -185,17 +186,17 @@ def test_selected_prompts_are_whole_conversations_and_a_failed_completion_is_a_r
     rows = select(lake, CURATION, "b")
     first, second = lake.read("raw_prompts")["prompt_id"]
     whole = [turns[0], {"role": "assistant", "content": "Bring bread."}, turns[1]]
-    report = write_selected(
-        lake,
-        "b",
-        rows,
-        {first: whole},
-        {second: "empty_answer"},
-        ("small", Terms(licence="Apache-2.0", outputs_may_train=True)),
-    )
+    completed = {
+        first: Completed(whole, model="small", licence="Apache-2.0", may_train=True),
+        second: Completed(None, "empty_answer"),
+    }
+    report = write_selected(lake, "b", rows, completed)
     stored = {row["prompt_id"]: row for row in lake.read("selected_prompts").to_dicts()}
     assert stored[first]["messages"] == whole
-    assert stored[first]["completion_model"] == "small"
+    assert stored[first]["conversation_hash"] == conversation_hash(whole)
+    terms = [f"completion_{name}" for name in ("model", "licence", "may_train")]
+    assert [stored[first][name] for name in terms] == ["small", "Apache-2.0", True]
+    assert [stored[second][name] for name in terms] == [None, None, None]
     assert not stored[second]["selected"]
     assert report.left_out == {"completion_failed: empty_answer": 1}
 

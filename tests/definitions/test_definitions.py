@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from dagster_project.automation import missing_ranges, next_candidate
+from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
-from dagster_project.lake import TABLES
+from dagster_project.lake import TABLES, Lake
 from dagster_project.partitions import cell_key
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
+from tests.vendors.vendor_inputs import prompt_row, write_inputs
 
 LINEAGE = Path(__file__).with_name("lineage.json")
 HEAVY = ("great_expectations", "openai", "huggingface_hub", "xllamacpp", "datasets", "pandas", "jinja2")
@@ -90,14 +93,6 @@ def test_a_key_of_a_cell_reads_model_then_batch() -> None:
     assert str(cell_key("model-a", "batch-1")) == "model-a|batch-1"
 
 
-def with_cells(instance: dg.DagsterInstance, batches: list[str], answered: list[tuple[str, str]]) -> None:
-    instance.add_dynamic_partitions("prompt_batch", batches)
-    for batch in batches:
-        instance.report_runless_asset_event(dg.AssetMaterialization("selected_prompts", partition=batch))
-    for cell in answered:
-        instance.report_runless_asset_event(dg.AssetMaterialization("responses", partition=cell_key(*cell)))
-
-
 def tick(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dg.ScheduleEvaluationContext:
     return dg.build_schedule_context(
         instance=instance,
@@ -106,18 +101,22 @@ def tick(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dg.Schedu
     )
 
 
-def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budget(definitions: dg.Definitions) -> None:
+def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budget(
+    definitions: dg.Definitions, settings: Settings, lake: Lake
+) -> None:
     models = ["smollm2-135m-brief", "smollm2-135m-plain", "smollm2-135m-warm"]
+    for batch, answering in (("b1", models[:1]), ("b2", models[:2]), ("b3", models[:1])):
+        write_inputs(lake, [prompt_row(1, batch)], answering)
     with dg.instance_for_test() as instance:
-        with_cells(instance, ["b1", "b2", "b3"], [(models[0], b) for b in ("b1", "b2", "b3")] + [(models[1], "b2")])
-        assert missing_ranges(instance, models) == [
+        instance.add_dynamic_partitions("prompt_batch", ["b1", "b2", "b3"])
+        assert missing_ranges(instance, settings, models) == [
             (f"{models[1]}|b1", f"{models[1]}|b1"),
             (f"{models[1]}|b3", f"{models[1]}|b3"),
             (f"{models[2]}|b1", f"{models[2]}|b3"),
         ]
         schedule = definitions.resolve_schedule_def("nightly_responses")
-        context = tick(instance, definitions)
-        requests = schedule.evaluate_tick(context).run_requests
+        with tick(instance, definitions) as context:
+            requests = schedule.evaluate_tick(context).run_requests
         budgets = [r.run_config["ops"]["responses"]["config"]["max_usd"] for r in requests]
         assert sum(budgets) == pytest.approx(10)
         assert requests[2].tags["dagster/asset_partition_range_end"] == f"{models[2]}|b3"
@@ -126,15 +125,36 @@ def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budg
 def test_a_batch_whose_prompts_are_not_selected_yet_is_not_asked_for(settings: Settings) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1"])
-        assert missing_ranges(instance, ["m"]) == []
+        assert missing_ranges(instance, settings, sorted(settings.models.models)) == []
+
+
+def test_new_prompts_are_selected_at_night_within_the_budget(
+    definitions: dg.Definitions, home: Home, lake: Lake, tmp_path: Path
+) -> None:
+    schedule = definitions.resolve_schedule_def("nightly_prompts")
+    with dg.instance_for_test() as instance, tick(instance, definitions) as context:
+        assert "every delivered batch is selected" in str(schedule.evaluate_tick(context).skip_message)
+        for number, batch in enumerate(("done", "new", "short"), start=1):
+            path = tmp_path / f"{batch}.jsonl"
+            path.write_text(json.dumps({"prompt": f"What is {batch}?"}) + "\n")
+            deliver_prompts(home, path, batch, "test", "CC0-1.0")
+            if batch != "new":
+                write_inputs(lake, [prompt_row(number, batch)], [])
+        ended = pl.lit("completion_failed: budget")
+        short = lake.read("selected_prompts", {"prompt_batch": "short"}).with_columns(selected=False, reason=ended)
+        lake.write("selected_prompts", {"prompt_batch": "short"}, short)
+        requests = schedule.evaluate_tick(context).run_requests
+        assert [request.partition_key for request in requests] == ["new", "short"]
+        assert {"new", "short"} <= set(instance.get_dynamic_partitions("prompt_batch"))
+        budgets = [r.run_config["ops"]["selected_prompts"]["config"]["max_usd"] for r in requests]
+        assert sum(budgets) == pytest.approx(2)
 
 
 def test_the_weekly_schedule_builds_the_next_candidate_until_the_release_is_out(
     definitions: dg.Definitions, settings: Settings, home: Home
 ) -> None:
     schedule = definitions.resolve_schedule_def("weekly_candidate")
-    with dg.instance_for_test() as instance:
-        context = tick(instance, definitions)
+    with dg.instance_for_test() as instance, tick(instance, definitions) as context:
         assert [r.partition_key for r in schedule.evaluate_tick(context).run_requests] == ["v0.1.0-rc.1"]
         (home.releases / "v0.1.0-rc.1").mkdir(parents=True)
         assert next_candidate(settings, "v0.1.0") == "v0.1.0-rc.2"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dagster_project.generation import conversation_hash
 from dagster_project.identity import stable_id
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import ModelsFile
@@ -37,7 +38,8 @@ def write_prompts(lake: Lake, texts: Sequence[str], batch: str = BATCH) -> None:
             "intake_number": number,
             "source": "test",
             "licence": "CC0-1.0",
-            "messages": [{"role": "user", "content": text}],
+            "messages": (messages := [{"role": "user", "content": text}]),
+            "conversation_hash": conversation_hash(messages),
             "turns": 1,
             "selected": not text.startswith("unselected"),
             "reason": "not_sampled" if text.startswith("unselected") else None,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import SilentProgress, answer_cell
+from dagster_project.generation import Purse, SilentProgress, answer_cell
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
@@ -169,16 +169,54 @@ def test_the_money_is_never_exceeded_and_the_next_run_goes_on(lake: Lake, prompt
     prices = {"output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
     with serve_models() as server:
         models = loopback_models(server.address, prices=prices)
-        first = answer_cell(lake, models, "m", BATCH, SilentProgress(), max_usd=4.0)
+        first = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(4.0))
         assert 3.0 < first.cost_usd <= 4.0
         assert first.failed == {"budget": 20 - first.ok}
         assert {row["reason"] for row in cell(lake) if row["status"] == "failed"} == {"budget"}
         bytes_then = lake.content_hash("responses")
-        nothing = answer_cell(lake, models, "m", BATCH, SilentProgress(), max_usd=0.0)
+        nothing = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(0.0))
         assert (nothing.asked, lake.content_hash("responses")) == (0, bytes_then)
         last = answer_cell(lake, models, "m", BATCH, SilentProgress())
         assert (last.ok, last.reused) == (20, first.ok)
         assert server.stats()["requests"] == len(texts)
+
+
+def test_cells_share_a_purse_and_what_a_failed_cell_spent_is_gone(lake: Lake, prompts: Prompts) -> None:
+    prompts(6)
+    prompts(6, "b2", first=10)
+    prices = {"output_usd_per_million": 1_000_000 / 50}
+    purse = Purse(1.5)
+    with serve_models(Behaviour(requests_per_second=1, retry_after=900)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 1}, prices=prices)
+        with pytest.raises(SteerworksError, match="asks to be left alone"):
+            answer_cell(lake, models, "m", BATCH, SilentProgress(), purse)
+    journal = read_answers(journal_path(lake.root, "m", BATCH))
+    spent = sum(answer.cost_usd for answer in journal)
+    assert purse.spent_usd == pytest.approx(spent)
+    assert spent > 0
+    with serve_models() as server:
+        models = loopback_models(server.address, prices=prices)
+        report = answer_cell(lake, models, "m", "b2", SilentProgress(), purse)
+    assert purse.spent_usd == pytest.approx(spent + report.cost_usd)
+    assert purse.spent_usd <= 1.5
+    assert report.failed["budget"] >= 1
+
+
+def test_requests_given_up_on_their_way_count_as_the_dearest_they_may_be(lake: Lake, prompts: Prompts) -> None:
+    prompts(4)
+    purse = Purse(100.0)
+    with serve_models(Behaviour(requests_per_second=1, retry_after=900, latency=5)) as server:
+        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        with pytest.raises(SteerworksError, match="asks to be left alone"):
+            answer_cell(lake, models, "m", BATCH, SilentProgress(), purse)
+    assert 1.0 <= purse.spent_usd <= 4.0
+
+
+def test_a_free_model_goes_on_when_the_money_is_gone(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models() as server:
+        report = answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress(), Purse(1.0, 1.5))
+    assert report.ok == 2
 
 
 def test_the_answer_in_the_table_is_the_one_to_its_own_prompt(lake: Lake, prompts: Prompts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagster_project.generation import SilentProgress, complete_conversations
+from dagster_project.generation import Purse, SilentProgress, complete_conversations
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from tests.generation.cells import BATCH, Recorder, loopback_models
@@ -22,12 +22,13 @@ def test_each_gap_gets_a_turn_that_knows_the_turns_before_it(lake: Lake, progres
     assert first == second
     assert len(bodies) == 3
     assert first["p-one"].messages == users("Hello")
-    assert first["p-one"].licence is None
+    assert (first["p-one"].model, first["p-one"].licence, first["p-one"].may_train) == (None, None, None)
     three = first["p-three"].messages or []
     assert [turn["role"] for turn in three] == ["user", "assistant", "user", "assistant", "user"]
     assert [turn["content"] for turn in three][::2] == ["a", "b", "c"]
     assert three[:3] in [body["messages"] for body in bodies]
-    assert first["p-three"].licence == "CC0-1.0"
+    three_terms = (first["p-three"].model, first["p-three"].licence, first["p-three"].may_train)
+    assert three_terms == ("m", "CC0-1.0", True)
     assert progress.updates[-1][:4] == ("m", 3, 0, 3)
     assert not (lake.root / "responses").exists()
 
@@ -47,6 +48,29 @@ def test_a_failure_later_in_a_conversation_ends_it(lake: Lake) -> None:
         models = loopback_models(server.address)
         results = complete_conversations(lake, models, "m", BATCH, {"p": users("a", "b", "c")}, SilentProgress())
     assert (results["p"].messages, results["p"].reason) == (None, "context_overflow")
+
+
+def test_the_terms_of_a_turn_are_those_of_the_day_it_was_written(lake: Lake) -> None:
+    stricter = {"terms": {"licence": "closed", "outputs_may_train": False}}
+    with serve_models() as server:
+        then, now = loopback_models(server.address), loopback_models(server.address, **stricter)
+        complete_conversations(lake, then, "m", BATCH, {"p": users("a", "b")}, SilentProgress())
+        known = {"p": users("a", "b"), "p-longer": users("a", "b", "c"), "p-new": users("x", "y")}
+        results = complete_conversations(lake, now, "m", BATCH, known, SilentProgress())
+    assert (results["p"].licence, results["p"].may_train) == ("CC0-1.0", True)
+    assert (results["p-longer"].licence, results["p-longer"].may_train) == ("CC0-1.0", False)
+    assert (results["p-new"].licence, results["p-new"].may_train) == ("closed", False)
+
+
+def test_a_turn_that_the_money_does_not_reach_is_written_by_the_next_run(lake: Lake) -> None:
+    conversations = {"p": users("a", "b"), "p-other": users("x", "y")}
+    with serve_models() as server:
+        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        short = complete_conversations(lake, models, "m", BATCH, conversations, SilentProgress(), Purse(1.0))
+        assert sorted(str(result.reason) for result in short.values()) == ["None", "budget"]
+        whole = complete_conversations(lake, models, "m", BATCH, conversations, SilentProgress())
+        assert server.stats()["requests"] == 2
+    assert [result.reason for result in whole.values()] == [None, None]
 
 
 def test_no_conversations_ask_nothing(lake: Lake) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import SilentProgress, answer_cell
+from dagster_project.generation import Purse, SilentProgress, answer_cell
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
@@ -92,13 +92,25 @@ def test_a_slow_answer_is_a_timeout_and_is_asked_for_again(lake: Lake, prompts: 
     assert report.sent > 12
 
 
-def test_usage_that_the_server_leaves_out_is_null(lake: Lake, prompts: Prompts) -> None:
-    prompts(2)
+def test_usage_that_the_server_leaves_out_is_null_and_costs_the_most_that_it_may_be(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(4)
+    prices = {"output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
     with serve_models(Behaviour(usage=False)) as server:
-        answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
-    rows = lake.read("responses")
-    assert rows["prompt_tokens"].to_list() == [None, None]
-    assert rows["cost_usd"].to_list() == [0.0, 0.0]
+        models = loopback_models(server.address, prices=prices)
+        report = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(2.0))
+    rows = lake.read("responses").sort("status", descending=True)
+    assert rows["prompt_tokens"].to_list() == [None] * 4
+    assert rows["cost_usd"].to_list() == [1.0, 1.0, 0.0, 0.0]
+    assert (report.ok, report.failed) == (2, {"budget": 2})
+
+
+def test_a_request_that_is_turned_away_costs_nothing(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models(Behaviour(p400=1)) as server:
+        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).cost_usd == 0
 
 
 def test_an_endpoint_that_is_down_is_named_quickly_and_what_was_answered_is_kept(lake: Lake, prompts: Prompts) -> None:

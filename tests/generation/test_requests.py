@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import make_request
+from dagster_project.generation import conversation_hash, make_request
 from dagster_project.identity import digest, stable_id
 from tests.generation.cells import BATCH, loopback_models
 
@@ -24,6 +24,7 @@ def test_the_hash_is_of_messages_model_parameters_and_sample() -> None:
     system = {"role": "system", "content": "Be brief."}
     asked = {
         "messages": [system, *TURNS],
+        "endpoint": "loopback",
         "name": "simulated-model",
         "revision": "1",
         "sampling": {"max_tokens": 50, "temperature": 0.5},
@@ -60,6 +61,24 @@ def test_what_decides_the_answer_changes_the_hash(change: dict[str, Any]) -> Non
 )
 def test_what_does_not_decide_the_answer_leaves_the_hash(change: dict[str, Any]) -> None:
     assert hash_of(**change) == hash_of()
+
+
+def test_the_same_name_on_another_endpoint_is_another_model() -> None:
+    """Two servers may call different weights, on different terms, by one name."""
+    models = loopback_models(ADDRESS)
+    elsewhere = models.models["m"].model_copy(update={"endpoint": "elsewhere"})
+    both = models.model_copy(
+        update={
+            "endpoints": models.endpoints | {"elsewhere": models.endpoints["loopback"]},
+            "models": models.models | {"x": elsewhere},
+        }
+    )
+    assert make_request(both, "x", BATCH, "p-1", TURNS).request_hash != hash_of()
+
+
+def test_the_conversation_hash_leaves_the_models_own_system_prompt_out() -> None:
+    models = loopback_models(ADDRESS, system_prompt="Be brief.")
+    assert make_request(models, "m", BATCH, "p-1", TURNS).conversation_hash == conversation_hash(TURNS)
 
 
 def test_the_response_id_is_of_model_prompt_and_request() -> None:

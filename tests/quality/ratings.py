@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.quality.retention import filter_annotations
-from dagster_project.settings import AgreementPolicy
+from dagster_project.settings import AgreementPolicy, Settings
 
 CAMPAIGN = "starter"
 PARTITION = {"campaign": CAMPAIGN}
@@ -62,9 +62,12 @@ class Ratings:
         rows = [_task(task, position) for task, n in self.tasks.items() for position in range(1, n + 1)]
         return pa.Table.from_pylist(rows, schema=TABLES["annotation_tasks"].schema)
 
-    def write(self, lake: Lake) -> None:
+    def write(self, lake: Lake, settings: Settings) -> None:
         lake.write("annotations", PARTITION, self.arrow())
-        lake.write("annotation_tasks", PARTITION, self.task_rows())
+        rubric_hash = pl.lit(settings.rubric_of(CAMPAIGN).shape_hash)
+        lake.add(
+            "annotation_tasks", PARTITION, "tasks", pl.DataFrame(self.task_rows()).with_columns(rubric_hash=rubric_hash)
+        )
 
 
 def _annotation(task: str, annotator: str, position: int) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality import judge_annotators, measure, retain
-from dagster_project.quality.agreement import measure_agreement
+from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
+from dagster_project.quality.agreement import agreement_figures
 from dagster_project.quality.retention import filter_annotations
 from dagster_project.settings import AgreementPolicy, Settings
 from tests.quality.ratings import CAMPAIGN, PARTITION, Ratings, panel, prepared, rubric
@@ -35,7 +35,7 @@ def agreement(
     rules = AgreementPolicy(**{"shuffles": 1, **policy})
     with Session() as session:
         filter_annotations(prepared(session, ratings, scale), rules, closed=closed)
-        return measure_agreement(session, rules, {"campaign": CAMPAIGN, "fixed_slots": fixed_slots})
+        return agreement_figures(session, rules, {"campaign": CAMPAIGN, "fixed_slots": fixed_slots})
 
 
 def figure(
@@ -256,10 +256,10 @@ def measured(lake: Lake, settings: Settings, data: Path, slots: str) -> pl.DataF
     (settings.folder / "rubric.yaml").write_text(json.dumps(scale))
     vendor = {"kind": "simulated", "licence": "MIT", "slots": slots}
     (settings.folder / "vendors.yaml").write_text(json.dumps({"vendors": {"simulated": vendor}}))
-    ratings.write(lake)
+    ratings.write(lake, settings)
     judge_annotators(lake, settings, CAMPAIGN)
-    retain(lake, settings, CAMPAIGN)
-    measure(lake, settings, CAMPAIGN)
+    retain_annotations(lake, settings, CAMPAIGN)
+    measure_agreement(lake, settings, CAMPAIGN)
     return lake.read("agreement", PARTITION)
 
 

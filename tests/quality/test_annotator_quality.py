@@ -122,7 +122,7 @@ def flawed_panel(seed: int, tasks: int) -> Ratings:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_flawed_of_a_panel_are_found_and_nobody_else(seed: int, lake: Lake, settings: Settings) -> None:
-    flawed_panel(seed, tasks=100).write(lake)
+    flawed_panel(seed, tasks=100).write(lake, settings)
     found = judge_annotators(lake, settings, "starter")
     rules = dict(
         lake.read("annotator_quality", PARTITION).filter(~pl.col("trusted")).select("annotator", "rule").iter_rows()

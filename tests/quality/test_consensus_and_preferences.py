@@ -9,18 +9,20 @@ import polars as pl
 import pytest
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality import judge_annotators, measure, reach, retain
+from dagster_project.quality import judge_annotators, measure_agreement, reach_consensus, retain_annotations
 from dagster_project.quality.retention import filter_annotations
 from dagster_project.settings import AgreementPolicy, Settings
 from tests.quality.ratings import PARTITION, Ratings, Scores, prepared, rubric
 
 
-def published(ratings: Ratings, scale: pl.DataFrame, name: str, **policy: int) -> list[dict[str, Any]]:
+def published(
+    ratings: Ratings, scale: pl.DataFrame, name: str, asks_preference: bool = True, **policy: int
+) -> list[dict[str, Any]]:
     rules = AgreementPolicy(**policy)
     with Session() as session:
         prepared(session, ratings, scale)
         filter_annotations(session, rules, closed=True)
-        return session.query(f"quality/{name}", rules.model_dump()).to_dicts()
+        return session.query(f"quality/{name}", {**rules.model_dump(), "asks_preference": asks_preference}).to_dicts()
 
 
 def ratings_of(*given: Scores) -> Ratings:
@@ -130,6 +132,29 @@ def test_a_task_whose_preference_is_disputed_keeps_its_ratings() -> None:
     assert published(ratings, rubric(), "preferences")[0]["reason"] == "disputed"
 
 
+def test_a_corrected_preference_counts_wherever_it_was_said() -> None:
+    """First on the last response; the correction comes on the first."""
+    ratings = Ratings()
+    for annotator in "abc":
+        ratings.rate("t", annotator, [2, 2], [2, 2])
+    for row in ratings.annotations:
+        first = row["position"] == 1
+        row |= {"preference": -2, "revision": 2, "justification": "corrected"} if first else {"preference": 3}
+    [row] = published(ratings, rubric(), "preferences")
+    assert (row["strength"], row["statement"]) == (-2, "corrected")
+    for row in ratings.annotations:
+        row["submitted_at"] = datetime(2026, 1, 1 + row["position"], tzinfo=UTC)
+    assert published(ratings, rubric(), "preferences")[0]["strength"] == 3
+
+
+def test_a_task_that_asks_for_no_preference_has_no_row() -> None:
+    ratings = Ratings()
+    for annotator in "abc":
+        ratings.rate("one", annotator, [2, 2]).rate("two", annotator, [2, 2], [2, 2])
+    assert [row["task_id"] for row in published(ratings, rubric(), "preferences")] == ["two"]
+    assert published(ratings, rubric(), "preferences", asks_preference=False) == []
+
+
 def test_the_whole_stage_writes_its_tables_and_reports_counts(lake: Lake, settings: Settings) -> None:
     ratings = Ratings()
     good, bad = [3, 3, 4, 2, 2], [1, 1, 2, 2, 2]
@@ -137,36 +162,36 @@ def test_the_whole_stage_writes_its_tables_and_reports_counts(lake: Lake, settin
         ratings.rate("kept", annotator, good, bad, preference=-2, justification="the first")
         ratings.rate("split", annotator, [{"a": 0, "b": 2, "c": 4}[annotator], 0, 0, 0, 0], bad)
     ratings.rate("short", "a", good, bad)
-    ratings.write(lake)
+    ratings.write(lake, settings)
     assert judge_annotators(lake, settings, "starter").trusted == 3
 
-    waiting = retain(lake, settings, "starter")
+    waiting = retain_annotations(lake, settings, "starter")
     assert waiting.by_reason == {"awaiting_top_up": 8}
     lake.add("campaign_closings", PARTITION, "closing", _closing())
-    closed = retain(lake, settings, "starter")
+    closed = retain_annotations(lake, settings, "starter")
     assert (closed.annotations, closed.tasks, closed.tasks_kept) == (14, 3, 1)
     assert closed.by_stage == {"coverage": 2, "dispute": 6, "kept": 6}
     assert closed.by_reason == {"disputed": 6, "too_few": 2}
 
-    reached = reach(lake, settings, "starter")
+    reached = reach_consensus(lake, settings, "starter")
     assert (reached.tasks, reached.responses, reached.preferences, reached.without_preference) == (1, 2, 1, {})
     assert lake.read("preferences", PARTITION)["strength"].to_list() == [-2]
-    figures = measure(lake, settings, "starter")
+    figures = measure_agreement(lake, settings, "starter")
     assert figures.task_retention == pytest.approx(1 / 3)
     assert figures.retained["helpfulness"] == 1
     before = {
         table: lake.content_hash(table, PARTITION) for table in ("retained_annotations", "agreement", "consensus")
     }
-    for step in (retain, measure, reach):
+    for step in (retain_annotations, measure_agreement, reach_consensus):
         step(lake, settings, "starter")
     assert before == {table: lake.content_hash(table, PARTITION) for table in before}
 
 
 def test_a_campaign_without_annotations_gives_empty_tables(lake: Lake, settings: Settings) -> None:
     assert judge_annotators(lake, settings, "starter").annotators == 0
-    assert retain(lake, settings, "starter").annotations == 0
-    assert measure(lake, settings, "starter").collected == {}
-    assert reach(lake, settings, "starter").tasks == 0
+    assert retain_annotations(lake, settings, "starter").annotations == 0
+    assert measure_agreement(lake, settings, "starter").collected == {}
+    assert reach_consensus(lake, settings, "starter").tasks == 0
     for table in ("annotator_quality", "retained_annotations", "agreement", "consensus", "preferences"):
         assert lake.exists(table, PARTITION), table
         assert lake.rows(table, PARTITION) == 0, table

@@ -49,10 +49,10 @@ def lake(settings: Settings) -> Lake:
 @pytest.fixture
 def small(lake: Lake, settings: Settings) -> Fixture:
     """A campaign that people rated, under three attributes from 1 to 5; not written yet."""
-    return Fixture(lake, "small", settings.rubric_of("small"), "acme")
+    return Fixture(lake, "small", settings, "acme")
 
 
 @pytest.fixture
 def starter(lake: Lake, settings: Settings) -> Fixture:
     """A campaign of simulated ratings under the default rubric; not written yet."""
-    return Fixture(lake, "starter", settings.rubric_of("starter"), "simulated", simulated=True)
+    return Fixture(lake, "starter", settings, "simulated", simulated=True)

@@ -13,6 +13,8 @@ import yaml
 
 from dagster_project.identity import unit_interval
 from dagster_project.lake import TABLES, Lake
+from dagster_project.quality import made_from
+from dagster_project.quality.provenance import INPUTS
 from dagster_project.settings import Rubric, Settings
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -48,7 +50,7 @@ class Fixture:
 
     lake: Lake
     campaign: str
-    rubric: Rubric
+    settings: Settings
     vendor: str
     simulated: bool = False
     tasks: int = 12
@@ -56,17 +58,23 @@ class Fixture:
 
     def write(self, close: bool = True) -> None:
         annotations = self._annotations()
-        self._write("annotation_tasks", [row for number in range(self.tasks) for row in self.task(number)])
+        self._add("annotation_tasks", "tasks", [row for number in range(self.tasks) for row in self.task(number)])
         self._write_prompts()
         self._write_deliveries(annotations)
         self._write("annotations", annotations)
+        self._write("annotator_quality", [self._record(annotator) for annotator in ANNOTATORS])
         self._write("retained_annotations", annotations)
         self._write_results(annotations)
         if close:
             self.close()
+        seal(self.lake, self.settings, self.campaign)
 
     def close(self) -> None:
         self._add("campaign_closings", "closing", [{"campaign": self.campaign, "closed_at": START}])
+
+    @property
+    def rubric(self) -> Rubric:
+        return self.settings.rubric_of(self.campaign)
 
     def _id(self, prefix: str, number: int) -> str:
         return f"{prefix}-{self.campaign}-{number:02}"
@@ -102,6 +110,7 @@ class Fixture:
                 "completion_may_train": None if number % 4 else True,
                 "vendor": self.vendor,
                 "guideline_version": "1.0",
+                "rubric_hash": self.rubric.shape_hash,
                 "annotators": 3,
             }
             for position, model in enumerate(("plain", "warm") if number % 3 else ("warm", "plain"), start=1)
@@ -144,6 +153,12 @@ class Fixture:
             for task in self.task(number)
         ]
 
+    def _record(self, annotator: str) -> dict[str, Any]:
+        unknown = dict.fromkeys(("deviation", "bias", "straight_lining", "identical", "identical_with"))
+        broken = dict.fromkeys(("rule", "figure", "threshold"))
+        known = {"campaign": self.campaign, "annotator": annotator, "vendor": self.vendor, "tasks": self.tasks}
+        return {**unknown, **broken, **known, "shared_tasks": 0, "flagged": 0.0, "trusted": True}
+
     @staticmethod
     def _outcome(number: int, place: int) -> tuple[str, str | None]:
         if number == TOO_FEW:
@@ -170,6 +185,7 @@ class Fixture:
                 "source": "the tests",
                 "licence": "CC0-1.0",
                 "messages": self._messages(number)[:1],
+                "conversation_hash": f"c-{number}",
                 "turns": 1,
                 "chars": 30,
                 "kept": number != self.tasks,
@@ -197,6 +213,7 @@ class Fixture:
             **{name: task[name] for name in ("model", "prompt_id", "response_id", "request_hash", "response")},
             **{name: task[name] for name in ("model_name", "revision", "parameters", "outputs_may_train")},
             "prompt_batch": self.campaign,
+            "conversation_hash": "c",
             "sample_index": 0,
             "status": "ok",
             "reason": None,
@@ -283,6 +300,26 @@ class Fixture:
 
     def _add(self, table: str, part: str, rows: list[dict[str, Any]]) -> None:
         self.lake.add(table, {"campaign": self.campaign}, part, frame(table, rows))
+
+
+def seal(lake: Lake, settings: Settings, campaign: str) -> None:
+    """Have the tables of a campaign say that they were made from what there is now."""
+    partition = {"campaign": campaign}
+    for table in INPUTS:
+        rows = lake.read(table, partition)
+        lake.write(table, partition, rows, made_from(lake, settings, campaign, table))
+
+
+def rewrite(lake: Lake, settings: Settings, table: str, rows: pl.DataFrame, campaign: str = "small") -> None:
+    """Put other rows into a table of a campaign, as if the stages before a release had left them so."""
+    partition = {"campaign": campaign}
+    if TABLES[table].parts == "rebuilt":
+        lake.write(table, partition, rows)
+    else:
+        [part] = lake.parts(table, partition)
+        part.unlink()
+        lake.add(table, partition, part.stem, rows)
+    seal(lake, settings, campaign)
 
 
 def frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:

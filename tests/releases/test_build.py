@@ -17,7 +17,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake, Session
 from dagster_project.releases import build_release, next_version, publication_refusals, read_manifest, verify
 from dagster_project.settings import Settings
-from tests.releases.release_inputs import ANNOTATORS, Fixture, all_bytes, nothing_unmet, write_spec
+from tests.releases.release_inputs import ANNOTATORS, Fixture, all_bytes, nothing_unmet, rewrite, write_spec
 
 SPLITS = ("train", "validation")
 
@@ -26,13 +26,13 @@ def lock_file(settings: Settings, version: str = "v0.1.0") -> Path:
     return settings.folder / "releases" / f"{version}.lock.json"
 
 
-def deliver_once_more(lake: Lake) -> None:
+def deliver_once_more(lake: Lake, settings: Settings) -> None:
     """A further file arrives that says what was said before, and is merged."""
     rows = lake.read("deliveries").with_columns(delivery_id=pl.lit("d-2"))
     fates = rows.select("campaign", "delivery_id", "row_number", fate=pl.lit("duplicate"), rule=pl.lit("said_before"))
     lake.add("deliveries", {"campaign": "small"}, "d-2", rows)
     lake.add("intake", {"campaign": "small"}, "d-2", lake.read("intake").with_columns(delivery_id=pl.lit("d-2")))
-    lake.write("annotation_fates", {"campaign": "small"}, pl.concat([lake.read("annotation_fates"), fates]))
+    rewrite(lake, settings, "annotation_fates", pl.concat([lake.read("annotation_fates"), fates]))
 
 
 def test_a_release_holds_the_files_that_the_design_names(small: Fixture, lake: Lake, settings: Settings) -> None:
@@ -56,7 +56,7 @@ def test_two_builds_in_two_homes_are_equal_to_the_byte(
         monkeypatch.setattr(Session, "__init__", _with_threads(threads))
         settings = make_settings(name)
         lake = Lake(settings.home.lake)
-        Fixture(lake, "small", settings.rubric_of("small"), "acme", tasks=40).write()
+        Fixture(lake, "small", settings, "acme", tasks=40).write()
         releases.append(all_bytes(build_release(lake, settings, "v0.1.0", nothing_unmet).path))
         releases.append({"lock": lock_file(settings).read_bytes()})
     assert releases[:2] == releases[2:]
@@ -86,7 +86,7 @@ def test_a_changed_input_is_named_and_the_next_version_proposed(small: Fixture, 
     small.write()
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     before = all_bytes(path)
-    deliver_once_more(lake)
+    deliver_once_more(lake, settings)
     with pytest.raises(SteerworksError) as refused:
         build_release(lake, settings, "v0.1.0", nothing_unmet)
     message = str(refused.value)
@@ -142,7 +142,7 @@ def test_a_lost_release_that_comes_out_differently_is_not_given_its_version(
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     shutil.rmtree(path)
     figures = lake.read("agreement").with_columns(pl.col("value") + 0.01)
-    lake.write("agreement", {"campaign": "small"}, figures)
+    rewrite(lake, settings, "agreement", figures)
     with pytest.raises(SteerworksError, match=r"comes out differently now:\n- changed: README.md"):
         build_release(lake, settings, "v0.1.0", nothing_unmet)
     assert not path.exists()
@@ -254,9 +254,9 @@ def test_the_changelog_counts_what_changed_since_the_parent(small: Fixture, lake
     small.write()
     first = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     assert "The first release: 20 rated responses." in (first / "CHANGELOG.md").read_text(encoding="utf-8")
-    Fixture(lake, "second", settings.rubric_of("second"), "acme", tasks=5).write()
+    Fixture(lake, "second", settings, "acme", tasks=5).write()
     other = lake.read("consensus", {"campaign": "small"}).with_columns(spreads=pl.lit([0, 0, 0], pl.List(pl.Int8)))
-    lake.write("consensus", {"campaign": "small"}, other)
+    rewrite(lake, settings, "consensus", other)
     write_spec(settings, "v0.2.0", parent="v0.1.0", campaigns=["small", "second"])
     second = build_release(lake, settings, "v0.2.0", nothing_unmet).path
     text = (second / "CHANGELOG.md").read_text(encoding="utf-8")

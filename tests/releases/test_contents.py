@@ -15,7 +15,7 @@ from dagster_project.releases import build_release
 from dagster_project.releases.flat_text import flatten
 from dagster_project.releases.splits import split_of
 from dagster_project.settings import Settings
-from tests.releases.release_inputs import DISPUTED, TIED, TOO_FEW, Fixture, frame, nothing_unmet, write_spec
+from tests.releases.release_inputs import DISPUTED, TIED, TOO_FEW, Fixture, frame, nothing_unmet, rewrite, write_spec
 
 SPLITS = ("train", "validation")
 NAMES = ("data", "preference", "annotations")
@@ -96,7 +96,7 @@ def test_a_release_with_an_empty_split_loads_without_it(
 def test_a_release_without_preferences_loads(small: Fixture, lake: Lake, settings: Settings, load: Any) -> None:
     small.write()
     none = lake.read("preferences").with_columns(strength=pl.lit(None, pl.Int8), reason=pl.lit("too_few"))
-    lake.write("preferences", {"campaign": "small"}, none)
+    rewrite(lake, settings, "preferences", none)
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     assert load(path)["train"].num_rows == 16
     front = yaml.safe_load((path / "README.md").read_text(encoding="utf-8").split("---\n")[1])
@@ -117,13 +117,16 @@ def test_tasks_of_one_response_have_one_row_after_all_pairs(small: Fixture, lake
     small.write()
     alone = "r2-small-03"
     for table in ("annotation_tasks", "annotations", "retained_annotations", "consensus"):
-        lake.write(table, {"campaign": "small"}, lake.read(table).filter(pl.col("response_id") != alone))
+        rewrite(lake, settings, table, lake.read(table).filter(pl.col("response_id") != alone))
+    rewrite(lake, settings, "preferences", lake.read("preferences").filter(pl.col("task_id") != "t-small-03"))
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     split = split_of("p-small-03", 0.3, 1)
     tasks = pl.read_parquet(path / "data" / f"{split}.parquet")["task_id"].to_list()
     assert tasks[-1] == "t-small-03"
     assert tasks[:-1:2] == tasks[1::2]
     assert "t-small-03" not in both(path, "preference")["task_id"].to_list()
+    excluded = pl.read_parquet(path / "provenance" / "exclusions.parquet").filter(kind="preference")
+    assert "t-small-03" not in excluded["task_id"].to_list()
 
 
 def test_published_ratings_are_those_of_the_consensus(release: Path, lake: Lake) -> None:
@@ -242,7 +245,7 @@ def test_every_task_is_accounted_for(release: Path) -> None:
 def test_a_task_that_nobody_rated_is_accounted_for(small: Fixture, lake: Lake, settings: Settings) -> None:
     small.write()
     for table in ("annotations", "retained_annotations", "consensus", "preferences"):
-        lake.write(table, {"campaign": "small"}, lake.read(table).filter(pl.col("task_id") != "t-small-05"))
+        rewrite(lake, settings, table, lake.read(table).filter(pl.col("task_id") != "t-small-05"))
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     [row] = pl.read_parquet(path / "provenance" / "tasks.parquet").filter(task_id="t-small-05").to_dicts()
     assert (row["published"], row["stage"], row["reason"]) == (False, "coverage", "not_rated")
@@ -254,7 +257,7 @@ def test_unknown_models_are_null(small: Fixture, lake: Lake, settings: Settings,
     unknown |= {"model_licence": None, "outputs_may_train": None}
     tasks = lake.read("annotation_tasks")
     cast = [pl.lit(value, tasks.schema[name]).alias(name) for name, value in unknown.items()]
-    lake.write("annotation_tasks", {"campaign": "small"}, tasks.with_columns(cast))
+    rewrite(lake, settings, "annotation_tasks", tasks.with_columns(cast))
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     assert set(load(path)["train"]["model"]) == {None}
     assert "| responses | unknown | unknown |" in (path / "README.md").read_text(encoding="utf-8")
@@ -273,6 +276,13 @@ def test_the_hub_reads_the_card(release: Path) -> None:
     assert [entry.get("default") for entry in configurations] == [True, None, None]
     for entry in configurations:
         assert all((release / file["path"]).exists() for file in entry["data_files"])
+
+
+def test_the_cards_languages_are_those_of_the_spec(small: Fixture, lake: Lake, settings: Settings) -> None:
+    small.write()
+    write_spec(settings, "v0.1.0", languages=["de", "fr"])
+    card = (build_release(lake, settings, "v0.1.0", nothing_unmet).path / "README.md").read_text(encoding="utf-8")
+    assert yaml.safe_load(card.split("---\n")[1])["language"] == ["de", "fr"]
 
 
 def test_the_cards_counts_are_those_of_the_files(release: Path) -> None:
@@ -312,7 +322,7 @@ def test_text_of_others_cannot_break_the_cards_tables(release: Path) -> None:
 def test_statistics_of_equal_ratings_are_dashes_and_no_error(small: Fixture, lake: Lake, settings: Settings) -> None:
     small.write()
     consensus = lake.read("consensus").with_columns(scores=pl.lit([3, None, 2], pl.List(pl.Int8)))
-    lake.write("consensus", {"campaign": "small"}, consensus)
+    rewrite(lake, settings, "consensus", consensus)
     card = (build_release(lake, settings, "v0.1.0", nothing_unmet).path / "README.md").read_text(encoding="utf-8")
     assert "| use | 3.0000 | 0.0000 | – |" in card
     assert "| truth | – | – | – |" in card

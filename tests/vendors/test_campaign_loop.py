@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from dagster_project.vendors import (
     status,
     take_in,
 )
+from dagster_project.vendors.identities import workers_of
 from tests.vendors.vendor_inputs import exported_tasks, prompt_row, rating, write_inputs
 
 Tasks = list[dict[str, Any]]
@@ -133,6 +135,34 @@ def test_an_untrusted_annotator_is_replaced(
     assert lake.read("top_up_tasks", FIRST)["reason"].to_list() == ["replacement"]
 
 
+def test_a_top_up_is_not_for_annotators_who_are_not_trusted(
+    lake: Lake, settings: Settings, first_round: Tasks, delivered: Callable[..., None]
+) -> None:
+    disputed, other = first_round[:2]
+    delivered(disputed, ann=0, bob=4, cat=4)
+    delivered(other, ann=3, eve=3, fay=3)
+    eve = next(name for name, worker in workers_of(settings.home.vault, "acme").items() if worker == "eve")
+    records = judge_annotators(lake, settings, "first")
+    lake.write("annotator_quality", FIRST, records.with_columns(trusted=pl.col("annotator") != eve))
+    order_top_ups(lake, settings, "first")
+    path = round_path(settings, "first", 2)
+    lines = {line["task_id"]: line["exclude_annotators"] for line in exported_tasks(path)}
+    assert lines[disputed["task_id"]] == ["ann", "bob", "cat", "eve"]
+    assert lines[other["task_id"]] == ["ann", "eve", "fay"]
+    before = path.read_bytes()
+    lake.write("annotator_quality", FIRST, records)
+    assert export_round(lake, settings, "first", 2).read_bytes() == before
+
+
+def test_only_files_that_name_workers_are_closed_to_others(
+    lake: Lake, settings: Settings, first_round: Tasks, delivered: Callable[..., None]
+) -> None:
+    delivered(first_round[0], ann=0, bob=4, cat=4)
+    order_top_ups(lake, settings, "first")
+    modes = [stat.S_IMODE(round_path(settings, "first", number).stat().st_mode) for number in (1, 2)]
+    assert [oct(mode & 0o077) for mode in modes] == [oct(0o044), oct(0)]
+
+
 def test_a_round_that_was_ordered_but_not_exported_is_exported(
     lake: Lake, settings: Settings, first_round: Tasks, delivered: Callable[..., None]
 ) -> None:
@@ -176,7 +206,7 @@ def test_an_imported_campaign_under_a_rubric_of_its_own(lake: Lake, config: Path
     (config / "summaries.yaml").write_text(yaml.safe_dump(rubric))
     (config / "vendors.yaml").write_text(
         yaml.safe_dump(
-            {"settle_seconds": 0, "vendors": {"experts": {"kind": "simulated", "licence": "MIT", "slots": "fixed"}}}
+            {"settle_seconds": 0, "vendors": {"simulated": {"kind": "simulated", "licence": "MIT", "slots": "fixed"}}}
         )
     )
     imported = home.root.parent / "tasks.jsonl"
@@ -185,7 +215,7 @@ def test_an_imported_campaign_under_a_rubric_of_its_own(lake: Lake, config: Path
         for i in range(4)
     ]
     imported.write_text("".join(json.dumps(task) + "\n" for task in tasks))
-    campaign = {"vendor": "experts", "guideline_version": "1", "imported": str(imported), "rubric": "summaries.yaml"}
+    campaign = {"vendor": "simulated", "guideline_version": "1", "imported": str(imported), "rubric": "summaries.yaml"}
     (config / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": {"summaries": campaign}}))
     settings = Settings(config, home)
     freeze_tasks(lake, settings, "summaries")
@@ -197,8 +227,8 @@ def test_an_imported_campaign_under_a_rubric_of_its_own(lake: Lake, config: Path
         for task in sent
         for slot in range(3)
     ]
-    deliver("experts", "all.jsonl", [*rows, rows[0] | {"preference": 2}, rows[0] | {"fluency": 0}])
-    (report,) = take_in(lake, settings, "experts")
+    deliver("simulated", "all.jsonl", [*rows, rows[0] | {"preference": 2}, rows[0] | {"fluency": 0}])
+    (report,) = take_in(lake, settings, "simulated")
     assert (report.accepted, report.rules) == (12, {"bad_preference": 1, "out_of_scale": 1})
     assert merge(lake, "summaries").used == 12
     assert lake.read("annotations")["scores"].list.len().unique().to_list() == [7]

@@ -61,6 +61,15 @@ def test_two_responses_keep_the_order_of_the_file(lake: Lake, settings: Settings
     assert tasks["model"].to_list() == ["m1", None]
 
 
+def test_the_terms_of_a_model_are_kept_with_its_responses(lake: Lake, settings: Settings, file: Path) -> None:
+    terms = {"model": "m1", "licence": "MIT", "outputs_may_train": True}
+    responses = [{"response_id": "z", "response": "1", **terms}, {"response_id": "a", "response": "2"}]
+    write(file, row(responses=responses))
+    freeze_tasks(lake, settings, "bring")
+    tasks = lake.read("annotation_tasks", {"campaign": "bring"})
+    assert tasks.select("model", "model_licence", "outputs_may_train").rows() == [("m1", "MIT", True), (None,) * 3]
+
+
 @pytest.mark.parametrize(
     ("line", "rule"),
     [

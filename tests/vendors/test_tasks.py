@@ -44,6 +44,17 @@ def test_a_task_id_is_a_hash_of_campaign_and_responses(lake: Lake, settings: Set
         assert task_id == stable_id("t", ["starter", *sorted(rows["response_id"])])
 
 
+def test_an_answer_to_another_conversation_is_not_shown(lake: Lake, settings: Settings) -> None:
+    prompts = [prompt_row(number) for number in range(1, 4)]
+    write_inputs(lake, prompts)
+    rows = lake.read("selected_prompts", {"prompt_batch": BATCH})
+    changed = pl.col("prompt_id") == prompts[0]["prompt_id"]
+    other = pl.when(changed).then(pl.lit("other turns")).otherwise("conversation_hash")
+    lake.write("selected_prompts", {"prompt_batch": BATCH}, rows.with_columns(conversation_hash=other))
+    freeze_tasks(lake, settings, "starter")
+    assert set(tasks_of(lake)["prompt_id"]) == {prompt["prompt_id"] for prompt in prompts[1:]}
+
+
 def test_both_orders_are_shown(lake: Lake, settings: Settings, answered: Answered) -> None:
     freeze_tasks(lake, settings, "starter")
     orders = [pair == sorted(pair) for pairs in pairs_by_prompt(lake).values() for pair in pairs]

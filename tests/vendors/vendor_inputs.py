@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dagster_project.generation import conversation_hash
 from dagster_project.identity import stable_id
 from dagster_project.lake import TABLES, Lake
 
@@ -32,6 +33,7 @@ def prompt_row(number: int, batch: str = BATCH) -> dict[str, Any]:
         "source": "tests",
         "licence": "CC0-1.0",
         "messages": messages,
+        "conversation_hash": conversation_hash(messages),
         "turns": 1,
         "selected": True,
         "reason": None,
@@ -48,6 +50,7 @@ def response_row(model: str, prompt: dict[str, Any], status: str = "ok") -> dict
         "model": model,
         "prompt_batch": prompt["prompt_batch"],
         "prompt_id": prompt["prompt_id"],
+        "conversation_hash": prompt["conversation_hash"],
         "sample_index": 0,
         "response_id": stable_id("r", [model, prompt["prompt_id"]]),
         "request_hash": stable_id("q", [model, prompt["prompt_id"]]),

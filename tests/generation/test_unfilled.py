@@ -1,0 +1,63 @@
+"""A cell is filled when every selected prompt and sample has an answer, or a failure that no next run can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from dagster_project.generation import Purse, SilentProgress, answer_cell, unfilled_cells
+from dagster_project.lake import Lake
+from dagster_project.loopback.models import Behaviour, serve_models
+from tests.generation.cells import BATCH, loopback_models
+
+Prompts = Callable[..., list[str]]
+
+
+def unfilled(lake: Lake, **model: Any) -> list[tuple[str, str]]:
+    return unfilled_cells(lake, loopback_models("http://127.0.0.1:9/v1", **model), ["m", "n"])
+
+
+def test_an_empty_lake_lacks_nothing(lake: Lake) -> None:
+    assert unfilled(lake) == []
+
+
+def test_cells_of_selected_batches_are_unfilled_until_they_are_answered(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    prompts(2, "b2")
+    with serve_models() as server:
+        answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+    assert unfilled(lake) == [("m", "b2"), ("n", "b1"), ("n", "b2")]
+
+
+def test_a_cell_that_the_money_did_not_fill_is_unfilled(lake: Lake, prompts: Prompts) -> None:
+    prompts(3)
+    with serve_models() as server:
+        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(1.0))
+        assert ("m", BATCH) in unfilled(lake)
+        answer_cell(lake, models, "m", BATCH, SilentProgress())
+    assert ("m", BATCH) not in unfilled(lake)
+
+
+def test_what_was_refused_for_good_is_filled(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models(Behaviour(p400=1)) as server:
+        answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+    assert unfilled(lake) == [("n", BATCH)]
+
+
+def test_a_new_prompt_a_new_sample_or_other_turns_make_a_cell_unfilled(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models() as server:
+        answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+    assert unfilled(lake) == [("n", BATCH)]
+    assert ("m", BATCH) in unfilled(lake, samples=2)
+    prompts(3)
+    assert ("m", BATCH) in unfilled(lake)
+    prompts(2)
+    assert ("m", BATCH) not in unfilled(lake)
+    rows = lake.read("selected_prompts", {"prompt_batch": BATCH})
+    lake.write("selected_prompts", {"prompt_batch": BATCH}, rows.with_columns(conversation_hash=pl.lit("other turns")))
+    assert ("m", BATCH) in unfilled(lake)
