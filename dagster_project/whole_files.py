@@ -6,10 +6,12 @@ disk, renaming. Does not belong here: what the files say.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PUBLIC = 0o644
 PRIVATE = 0o600
@@ -42,6 +44,11 @@ def write_whole(path: Path, content: bytes, mode: int = PUBLIC) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write text as a file in UTF-8 with plain line feeds."""
     write_whole(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON that always has the same bytes: sorted keys, a line feed at the end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def flush(path: Path) -> None:

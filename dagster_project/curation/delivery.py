@@ -18,6 +18,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import file_sha256
 from dagster_project.settings import Home
 from dagster_project.settings.slugs import is_slug
+from dagster_project.whole_files import flush, write_text
 
 NOTE = "delivery.json"
 
@@ -96,5 +97,7 @@ def _store(folder: Path, path: Path, delivery: PromptDelivery) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     shutil.copyfile(path, temporary / delivery.file)
-    (temporary / NOTE).write_text(delivery.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    flush(temporary / delivery.file)
+    write_text(temporary / NOTE, delivery.model_dump_json(indent=2) + "\n")
     temporary.rename(folder / delivery.batch)
+    flush(folder)

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import HASH_IN_LINE, Answer
 from dagster_project.generation.progress import Progress
-from dagster_project.lake.parquet import flush
+from dagster_project.whole_files import flush
 
 FOLDER = "journal"
 COMPLETION_FOLDER = "completion"

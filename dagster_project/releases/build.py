@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake, Session
-from dagster_project.lake.parquet import flush, write_parquet
+from dagster_project.lake.parquet import write_parquet
 from dagster_project.releases.card import data_card
 from dagster_project.releases.changelog import changelog
 from dagster_project.releases.gate import Unmet, refusals
@@ -44,9 +44,9 @@ from dagster_project.releases.manifest import (
 )
 from dagster_project.releases.splits import SPLITS
 from dagster_project.releases.tables import make_relations, release_files
-from dagster_project.releases.text_file import write_json, write_text
 from dagster_project.releases.versions import checked_version, proposal
 from dagster_project.settings import ReleaseSpec, Settings
+from dagster_project.whole_files import flush, write_json, write_text
 
 BUILDING = ".building-"
 

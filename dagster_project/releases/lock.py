@@ -21,8 +21,8 @@ from dagster_project.lake import Lake
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.inputs import ReleaseInputs
 from dagster_project.releases.manifest import MANIFEST
-from dagster_project.releases.text_file import write_json
 from dagster_project.settings import ReleaseSpec, Settings
+from dagster_project.whole_files import write_json
 
 LOCKED_TABLES = ("curated_prompts", "selected_prompts", "responses", "annotation_tasks", "deliveries", "quarantine")
 DIFFERENCES_SHOWN = 12

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json, unit_interval
 from dagster_project.simulation.judgement import Rubric, Task, flags_of, preference_of, scores_of
 from dagster_project.simulation.panel import Demand, Worker, assign
+from dagster_project.whole_files import write_text
 
 Row = dict[str, Any]
 FOLDER = "simulated"
@@ -46,9 +46,12 @@ def answer_outbox(outbox: Path, inbox: Path, seed: int = 1) -> list[Path]:
         corrections: list[Row] = []
         if path.stem == "round-1":
             rows, corrections = with_mishaps(rows, rubric, seed)
-        written.append(_write(delivery, "".join(canonical_json(row) + "\n" for row in rows)))
+        files = {delivery: "".join(canonical_json(row) + "\n" for row in rows)}
         if corrections:
-            written.append(_write(delivery.with_name(f"{delivery.stem}-corrections.csv"), _as_csv(corrections)))
+            files[delivery.with_name(f"{delivery.stem}-corrections.csv")] = _as_csv(corrections)
+        for file, text in files.items():
+            write_text(file, text)
+            written.append(file)
     return written
 
 
@@ -160,11 +163,3 @@ def _as_csv(rows: Iterable[Row]) -> str:
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return path

@@ -17,10 +17,9 @@ from filelock import FileLock
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import ID_HEX_DIGITS, canonical_json
-from dagster_project.lake.parquet import flush
 from dagster_project.settings import Settings
 from dagster_project.vendors.vault import open_vault, private_folder
-from dagster_project.vendors.whole_files import PRIVATE, write_whole
+from dagster_project.whole_files import PRIVATE, flush, write_whole
 
 FINGERPRINTED = b"steerworks: fingerprint of a pseudonym key"
 

@@ -16,7 +16,7 @@ from dagster_project.settings import Settings
 from dagster_project.vendors.guideline import guideline_page, rubric_json
 from dagster_project.vendors.identities import workers_of
 from dagster_project.vendors.tasks import frozen_rubric
-from dagster_project.vendors.whole_files import PRIVATE, PUBLIC, write_whole
+from dagster_project.whole_files import PRIVATE, PUBLIC, write_whole
 
 
 def export_round(lake: Lake, settings: Settings, campaign: str, round_number: int) -> Path:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dagster_project.errors import SteerworksError
-from dagster_project.lake.parquet import flush
 from dagster_project.settings import Home
-from dagster_project.vendors.whole_files import PRIVATE
+from dagster_project.whole_files import PRIVATE, flush
 
 CHUNK_BYTES = 1 << 20
 SECONDS_A_DAY = 86_400
