@@ -114,7 +114,9 @@ class Row(BaseModel):
     justification: str | None = Field(default=None, description="text")
     revision: Annotated[WholeNumber, Field(ge=1, lt=2**31)] = Field(default=1, description="a whole number from 1")
     withdrawn: bool = Field(default=False, description="true or false")
-    round: Annotated[WholeNumber, Field(ge=1, le=127)] = Field(default=1, description="the round's number, from 1")
+    round: Annotated[WholeNumber, Field(ge=1, le=127)] = Field(
+        default=1, description="the task's `round`, as it was exported: a whole number from 1"
+    )
     guideline_version: str | None = Field(default=None, description="the guideline's version, as text")
     seconds: Seconds | None = Field(default=None, description="the time spent in seconds, 0 or more")
     simulated: bool = Field(default=False, description="true or false")

@@ -1,4 +1,4 @@
-"""A campaign's guideline: the rubric as a page for annotators, and as JSON for their tools.
+"""A campaign's guideline: the rubric as a page for annotators, and as JSON for their tools; what to deliver.
 
 Belongs here: rendering. Does not belong here: where the files go (`outbox`).
 """
@@ -9,7 +9,15 @@ import json
 from typing import Any
 
 from dagster_project.settings import Rubric
+from dagster_project.vendors.canonical import Row
 
+DELIVERY = """# What to deliver
+
+A file of JSON Lines (`.jsonl`) or CSV (`.csv`, with a header), in UTF-8, with one row for each annotator and
+response. An annotator rates all responses of a task, and repeats the preference on each of its rows. A correction is
+the whole row again, with a later `submitted_at` or a higher `revision`; a row with `withdrawn` true takes an
+annotation back.
+"""
 PREFERENCE = """## Preference
 
 Where a task has two replies, say which one you prefer, and why, in a sentence or two.
@@ -35,6 +43,17 @@ def guideline_page(rubric: Rubric, guideline_version: str) -> str:
     if rubric.preference:
         parts.append(PREFERENCE)
     return "\n".join(parts)
+
+
+def delivery_page(rubric: Rubric) -> str:
+    """Return what the vendor is to deliver, as Markdown: the fields of a row, from the model that it is read by."""
+    scale = f"{rubric.scale.lowest} to {rubric.scale.highest}"
+    rows = [
+        f"| `{name}` | {'yes' if field.is_required() else 'no'} | {field.description} |"
+        for name, field in Row.model_fields.items()
+    ]
+    rows += [f"| `{name}` | yes | a whole number from {scale}, or empty |" for name in rubric.names]
+    return "\n".join([DELIVERY, "| field | must be there | what it holds |", "| --- | --- | --- |", *rows, ""])
 
 
 def rubric_json(rubric: Rubric) -> str:

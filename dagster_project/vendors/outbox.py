@@ -13,7 +13,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json
 from dagster_project.lake import Lake, Session
 from dagster_project.settings import Settings
-from dagster_project.vendors.guideline import guideline_page, rubric_json
+from dagster_project.vendors.guideline import delivery_page, guideline_page, rubric_json
 from dagster_project.vendors.identities import workers_of
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.whole_files import PRIVATE, PUBLIC, write_whole
@@ -24,7 +24,7 @@ def export_round(lake: Lake, settings: Settings, campaign: str, round_number: in
 
     Round 1 is all frozen tasks; a later one is its rows in the ledger of top-ups, each with the
     vendor's own ids of those who rated the task before and of those who are not trusted. Beside it
-    lie ``guideline.md`` and ``rubric.json``. The tasks are written last: where they are, the rest
+    lie ``guideline.md``, ``rubric.json`` and ``delivery.md``. The tasks are written last: where they are, the rest
     is. What was exported stays as it is, whatever was learnt or configured since.
 
     Raises:
@@ -60,6 +60,7 @@ def _write_guideline(lake: Lake, settings: Settings, campaign: str, folder: Path
     pages = {
         "guideline.md": guideline_page(rubric, settings.campaign(campaign).guideline_version),
         "rubric.json": rubric_json(rubric),
+        "delivery.md": delivery_page(rubric),
     }
     for name, page in pages.items():
         if not (folder / name).exists():

@@ -50,9 +50,15 @@ def test_nothing_in_the_outbox_tells_who_wrote_a_response(first_round: Tasks, ho
 def test_a_second_export_gives_the_same_bytes(lake: Lake, settings: Settings, first_round: Tasks, home: Home) -> None:
     folder = home.outbox / "acme" / "first"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert sorted(before) == ["guideline.md", "round-1.jsonl", "rubric.json"]
+    assert sorted(before) == ["delivery.md", "guideline.md", "round-1.jsonl", "rubric.json"]
     export_round(lake, settings, "first", 1)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_to_deliver_names_every_field(settings: Settings, first_round: Tasks, home: Home) -> None:
+    page = (home.outbox / "acme" / "first" / "delivery.md").read_text()
+    for field in ("task_id", "annotator", "flags", "withdrawn", "round", *settings.rubric_of("first").names):
+        assert f"| `{field}` |" in page
 
 
 def test_the_guideline_is_the_rubric_in_words(settings: Settings, first_round: Tasks, home: Home) -> None:
