@@ -88,7 +88,10 @@ def _print_responses(console: Console, rows: pl.DataFrame) -> None:
 def _print_annotations(console: Console, rows: pl.DataFrame) -> None:
     kept = rows.filter(pl.col("stage") == "kept")["annotations"].sum()
     left = rows.filter(pl.col("stage") != "kept")
-    console.print(f"[bold]Annotations[/]  {kept} of {rows['annotations'].sum()} kept{_reasons(left, 'annotations')}")
+    console.print(
+        f"[bold]Annotations[/]  {kept} of {rows['annotations'].sum()} kept{_reasons(left, 'annotations')}",
+        soft_wrap=True,
+    )
 
 
 def _reasons(rows: pl.DataFrame, count: str) -> str:
