@@ -1,20 +1,13 @@
 """Prompts: as delivered, curated, selected. Filling in turns asks a model, within the money of the run."""
 
 import dagster as dg
-from pydantic import Field
 
 from dagster_project.curation import curate, select, take_in_prompts, write_selected
 from dagster_project.generation import Purse, complete_conversations
 from dagster_project.metadata import made
-from dagster_project.resources import LakeResource, ProgressResource, SettingsResource
+from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
 
 GROUP = "prompts"
-
-
-class Spending(dg.Config):
-    """What a run may spend on models; both assets that ask models take it."""
-
-    max_usd: float | None = Field(default=None, description="stop asking when this much is spent; null: no limit")
 
 
 @dg.asset(group_name=GROUP, kinds={"python", "parquet"})

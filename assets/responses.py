@@ -4,12 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from assets.prompts import Spending, selected_prompts
+from assets.prompts import selected_prompts
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import Purse, answer_cell
 from dagster_project.metadata import figures
 from dagster_project.partitions import cell_of
-from dagster_project.resources import LakeResource, ProgressResource, SettingsResource
+from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
 
 GROUP = "responses"
 

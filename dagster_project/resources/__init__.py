@@ -1,7 +1,8 @@
-"""What assets are given by Dagster: the lake, the settings, and a place to report progress."""
+"""What assets are given by Dagster: the lake, the settings, a place to report progress, money to spend."""
 
 from dagster_project.resources.lake import LakeResource
 from dagster_project.resources.progress import ProgressResource
 from dagster_project.resources.settings import SettingsResource
+from dagster_project.resources.spending import Spending
 
-__all__ = ["LakeResource", "ProgressResource", "SettingsResource"]
+__all__ = ["LakeResource", "ProgressResource", "SettingsResource", "Spending"]
