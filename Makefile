@@ -33,7 +33,7 @@ lint: setup
 	$(BIN)/ruff format --check $(PROJECT_FILES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/dg check defs
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/dg check defs
 
 lock:  ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock

@@ -19,8 +19,9 @@ from dagster_project.generation import unfilled_cells
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
+from dagster_project.releases import due_candidate
 from dagster_project.settings import Settings
-from dagster_project.vendors import pending
+from dagster_project.vendors import is_closed, pending
 
 RETRY_SECONDS = 600
 CHEAP = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
@@ -157,10 +158,10 @@ def _weekly_candidate(settings: Settings) -> dg.ScheduleDefinition:
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Build the next candidate of every configured release that is not out yet."""
         versions = [path.stem for path in sorted((settings.folder / "releases").glob("v*.yaml"))]
-        waiting = [version for version in versions if not (settings.home.releases / version).exists()]
-        if not waiting:
-            return dg.SkipReason("every configured release is out")
-        keys = [next_candidate(settings, version) for version in waiting]
+        waiting = [version for version in versions if _can_be_built(settings, version)]
+        keys = [key for version in waiting if (key := due_candidate(Lake(settings.home.lake), settings, version))]
+        if not keys:
+            return dg.SkipReason("every configured release is out, waits for an open campaign, or has not changed")
         context.instance.add_dynamic_partitions(RELEASES.name or "", keys)
         return [
             dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%d} {key}", partition_key=key)
@@ -170,12 +171,11 @@ def _weekly_candidate(settings: Settings) -> dg.ScheduleDefinition:
     return schedule
 
 
-def next_candidate(settings: Settings, version: str) -> str:
-    """Return the first candidate of a version that is not built yet, such as ``v1.2.0-rc.2``."""
-    number = 1
-    while (settings.home.releases / f"{version}-rc.{number}").exists():
-        number += 1
-    return f"{version}-rc.{number}"
+def _can_be_built(settings: Settings, version: str) -> bool:
+    """Say whether a release is not out yet, and all its campaigns are closed."""
+    lake, campaigns = Lake(settings.home.lake), settings.release(version).campaigns
+    is_out = (settings.home.releases / version).exists()
+    return not is_out and all(is_closed(lake, campaign) for campaign in campaigns)
 
 
 def _inbox(settings: Settings) -> dg.SensorDefinition:

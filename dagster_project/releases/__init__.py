@@ -10,7 +10,7 @@ from dagster_project.releases.build import ReleaseReport, build_release
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.gate import Unmet
 from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
-from dagster_project.releases.versions import next_version
+from dagster_project.releases.versions import due_candidate, next_version
 
 __all__ = [
     "Manifest",
@@ -18,6 +18,7 @@ __all__ = [
     "Unmet",
     "build_release",
     "code_version",
+    "due_candidate",
     "next_version",
     "publication_refusals",
     "read_manifest",

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 from dagster_project.errors import SteerworksError
-from dagster_project.releases.lock import lock_path
+from dagster_project.lake import Lake
+from dagster_project.releases.inputs import find_inputs
+from dagster_project.releases.lock import lock_path, locked_inputs, read_lock
 from dagster_project.settings import Settings, base_version
 from dagster_project.settings.releases import VERSION_PATTERN
 
@@ -35,6 +37,18 @@ def next_version(settings: Settings, version: str) -> str:
         following = f"v{major}.{int(minor) + 1}.0"
     is_taken = (settings.home.releases / following).exists() or lock_path(settings, following).exists()
     return next_version(settings, following) if is_taken else following
+
+
+def due_candidate(lake: Lake, settings: Settings, version: str) -> str | None:
+    """Return the next candidate of a version, such as ``v1.2.0-rc.2``; None if it would equal the last one."""
+    number = 1
+    while (settings.home.releases / f"{version}-rc.{number}").exists():
+        number += 1
+    last = read_lock(settings, f"{version}-rc.{number - 1}")
+    spec = settings.release(version)
+    if last and last.inputs == locked_inputs(lake, settings, spec, find_inputs(lake, settings, spec)):
+        return None
+    return f"{version}-rc.{number}"
 
 
 def proposal(settings: Settings, version: str) -> str:

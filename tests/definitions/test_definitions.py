@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from dagster_project.automation import missing_ranges, next_candidate
+from dagster_project.automation import missing_ranges
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -155,10 +155,11 @@ def test_the_weekly_schedule_builds_the_next_candidate_until_the_release_is_out(
 ) -> None:
     schedule = definitions.resolve_schedule_def("weekly_candidate")
     with dg.instance_for_test() as instance, tick(instance, definitions) as context:
+        assert "waits for an open campaign" in str(schedule.evaluate_tick(context).skip_message)
+        closing = pl.DataFrame({"campaign": ["starter"], "closed_at": [datetime(2026, 1, 4, tzinfo=UTC)]})
+        Lake(home.lake).add("campaign_closings", {"campaign": "starter"}, "closed", closing)
         assert [r.partition_key for r in schedule.evaluate_tick(context).run_requests] == ["v0.1.0-rc.1"]
-        (home.releases / "v0.1.0-rc.1").mkdir(parents=True)
-        assert next_candidate(settings, "v0.1.0") == "v0.1.0-rc.2"
-        (home.releases / "v0.1.0").mkdir()
+        (home.releases / "v0.1.0").mkdir(parents=True)
         assert "every configured release is out" in str(schedule.evaluate_tick(context).skip_message)
 
 

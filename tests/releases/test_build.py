@@ -15,7 +15,14 @@ import yaml
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake, Session
-from dagster_project.releases import build_release, next_version, publication_refusals, read_manifest, verify
+from dagster_project.releases import (
+    build_release,
+    due_candidate,
+    next_version,
+    publication_refusals,
+    read_manifest,
+    verify,
+)
 from dagster_project.settings import Settings
 from tests.releases.release_inputs import ANNOTATORS, Fixture, all_bytes, nothing_unmet, rewrite, write_spec
 
@@ -80,6 +87,17 @@ def test_the_second_build_verifies_and_writes_nothing(small: Fixture, lake: Lake
     verified = build_release(lake, settings, "v0.1.0", nothing_unmet)
     assert (verified.status, verified.rows, verified.tasks) == ("verified", built.rows, built.tasks)
     assert before == [(path, path.stat().st_mtime_ns) for place in places for path in sorted(place.rglob("*"))]
+
+
+def test_a_candidate_is_due_until_it_is_built_and_again_when_its_inputs_change(
+    small: Fixture, lake: Lake, settings: Settings
+) -> None:
+    small.write()
+    assert due_candidate(lake, settings, "v0.1.0") == "v0.1.0-rc.1"
+    build_release(lake, settings, "v0.1.0-rc.1", nothing_unmet)
+    assert due_candidate(lake, settings, "v0.1.0") is None
+    write_spec(settings, "v0.1.0", name="Another name")
+    assert due_candidate(lake, Settings(settings.folder, settings.home), "v0.1.0") == "v0.1.0-rc.2"
 
 
 def test_a_changed_input_is_named_and_the_next_version_proposed(small: Fixture, lake: Lake, settings: Settings) -> None:
