@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import threading
 from collections import Counter
@@ -252,10 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _add_option(parser, field)
     options = vars(parser.parse_args(arguments))
     port = options.pop("port")
-    try:
-        asyncio.run(_serve_for_ever(Behaviour(**options), port))
-    except KeyboardInterrupt:
-        sys.stdout.write("stopped\n")
+    asyncio.run(_serve_until_stopped(Behaviour(**options), port))
+    sys.stdout.write("stopped\n")
 
 
 def _add_option(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
@@ -268,11 +267,15 @@ def _add_option(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     parser.add_argument(name, type=kind, default=None if field.default is MISSING else field.default)
 
 
-async def _serve_for_ever(behaviour: Behaviour, port: int) -> None:
+async def _serve_until_stopped(behaviour: Behaviour, port: int) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A handler of our own also where the shell that started us has these signals ignored.
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with LoopbackModels(behaviour, port) as server:
         sys.stdout.write(f"simulated models at {server.address}, counters at http://127.0.0.1:{server.port}/stats\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        await stopped.wait()
 
 
 if __name__ == "__main__":

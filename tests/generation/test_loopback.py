@@ -24,6 +24,11 @@ def test_it_runs_from_the_command_line_with_its_behaviour_as_options(lake: Lake,
                 assert b'"distinct": 5' in stats.read()
         finally:
             server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
     assert lake.read("responses")["prompt_tokens"].to_list() == [None] * 5
 
 
