@@ -20,6 +20,8 @@ from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import Home, Settings
 
+pytestmark = pytest.mark.slow
+
 BATCHES = ("spring", "summer")
 DEAR = {"output_usd_per_million": 1_000_000 / 8}
 """At most 1 USD an answer."""

@@ -13,6 +13,8 @@ from dagster_project.settings import Settings
 from tests.end_to_end.real_sets import as_delivery, as_tasks, configure, read, write_jsonl
 from tests.reference_figures import SUMMEVAL
 
+pytestmark = pytest.mark.slow
+
 
 def taken_through(
     settings: Settings, path: Path, campaign: str, deciding: str

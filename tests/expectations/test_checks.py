@@ -14,6 +14,8 @@ from dagster_project.quality.expectations import load_suites
 from dagster_project.settings import PROJECT_ROOT, Home
 from tests.expectations.expectation_rows import SOUND, response, rows_of
 
+pytestmark = pytest.mark.slow
+
 SUITES = load_suites(PROJECT_ROOT / "expectations")
 CELLS = dg.MultiPartitionsDefinition(
     {

@@ -21,6 +21,8 @@ from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, answer_to, serve_models
 from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
 
+pytestmark = pytest.mark.slow
+
 Prompts = Callable[..., list[str]]
 
 

@@ -13,6 +13,8 @@ from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile, Settings
 from tests.generation.cells import BATCH, write_prompts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def models(settings: Settings) -> ModelsFile:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from dagster_project.settings import AgreementPolicy
 from tests.quality.ratings import Ratings, panel, retained, rubric
 
+pytestmark = pytest.mark.slow
+
 Fate = tuple[str, str | None, bool]
 """Stage, reason, and whether the preference is retained."""
 

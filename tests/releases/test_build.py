@@ -26,6 +26,8 @@ from dagster_project.releases import (
 from dagster_project.settings import Settings
 from tests.releases.release_inputs import ANNOTATORS, Fixture, all_bytes, nothing_unmet, rewrite, write_spec
 
+pytestmark = pytest.mark.slow
+
 SPLITS = ("train", "validation")
 
 

@@ -17,6 +17,8 @@ from dagster_project.releases.splits import split_of
 from dagster_project.settings import Settings
 from tests.releases.release_inputs import DISPUTED, TIED, TOO_FEW, Fixture, frame, nothing_unmet, rewrite, write_spec
 
+pytestmark = pytest.mark.slow
+
 SPLITS = ("train", "validation")
 NAMES = ("data", "preference", "annotations")
 

@@ -31,6 +31,8 @@ from dagster_project.vendors import (
 from dagster_project.vendors.identities import workers_of
 from tests.vendors.vendor_inputs import exported_tasks, prompt_row, rating, write_inputs
 
+pytestmark = pytest.mark.slow
+
 Tasks = list[dict[str, Any]]
 Deliver = Callable[..., Path]
 FIRST = {"campaign": "first"}
