@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,8 @@ import pyarrow.parquet as pq
 from dagster_project.whole_files import replacing
 
 ROW_GROUP_ROWS = 122_880
+# Arrow's own allocator keeps what it once had, some tens of MB in each of many processes.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
@@ -24,3 +28,13 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         # No row group at all for no rows: an empty one is more than some readers can take.
         if table.num_rows:
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+
+
+@contextmanager
+def streaming_parquet(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that adds a table to a file, as a row group; the file is there whole when the block ends."""
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=True) as writer,
+    ):
+        yield lambda rows: writer.write_table(rows, row_group_size=max(rows.num_rows, 1))

@@ -19,15 +19,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import duckdb
-import polars as pl
 import pyarrow as pa
 
 from dagster_project.lake.catalogue import TABLES
 from dagster_project.lake.store import Lake, Partition
 from dagster_project.project import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
@@ -79,6 +80,7 @@ class Session:
     """An in-memory DuckDB with a statement runner; use as a context manager.
 
     Example:
+        >>> import polars as pl
         >>> with Session() as session:
         ...     session.frame("numbers", pl.DataFrame({"n": [1, 2, 3]}))
         ...     session.connection.execute("select sum(n) from numbers").fetchall()
@@ -86,6 +88,8 @@ class Session:
     """
 
     def __init__(self) -> None:
+        import duckdb  # noqa: PLC0415 - generation uses the lake without it, in many short processes
+
         offline: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
         self.connection = duckdb.connect(":memory:", config=offline)
         self.connection.execute("set timezone = 'UTC'")
@@ -113,7 +117,7 @@ class Session:
 
     def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
         """Give rows from Python as a table."""
-        arrow = rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows
+        arrow = rows if isinstance(rows, pa.Table) else rows.to_arrow()
         self.connection.register("incoming_rows", arrow)
         self.connection.execute(f"create or replace temp table {_checked(name)} as from incoming_rows")
         self.connection.unregister("incoming_rows")

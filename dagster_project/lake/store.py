@@ -6,17 +6,21 @@ tables mean (`catalogue`), or questions over them (`session` and `sql/`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake.catalogue import TABLES, Table
-from dagster_project.lake.parquet import write_parquet
+from dagster_project.lake.parquet import streaming_parquet, write_parquet
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Partition = Mapping[str, str]
 MADE_FROM = b"made_from"
@@ -57,6 +61,33 @@ class Lake:
         path = self._folder(described, partition) / f"{part}.parquet"
         return None if path.exists() else self._store(path, described, rows)
 
+    @contextmanager
+    def streaming(self, table: str, partition: Partition) -> Iterator[Callable[[pa.Table], None]]:
+        """Give a function by which a partition of a rebuilt table is made again, some rows at a time.
+
+        The rows come with the table's columns and types, in the order of the grain. Memory holds one call's rows, which
+        become a row group of the file; the file takes its place when the block ends.
+
+        Raises:
+            ValueError: as `write`, or rows come out of order.
+        """
+        described = self._described(table, "rebuilt")
+        path = self._folder(described, partition) / "part.parquet"
+        with streaming_parquet(path, described.schema) as write:
+            last: tuple[object, ...] = ()
+
+            def in_order(rows: pa.Table) -> None:
+                nonlocal last
+                _require_no_nulls(described, rows)
+                for key in zip(*(rows[name].to_pylist() for name in described.grain), strict=True):
+                    if key <= last:
+                        raise ValueError(f"{table}: the row {key} comes after {last}")
+                    last = key
+                if rows.num_rows:
+                    write(pa.Table.from_arrays(rows.select(described.column_names).columns, schema=described.schema))
+
+            yield in_order
+
     def parts(self, table: str, partition: Partition | None = None) -> list[Path]:
         """Return the files of a partition, or of a whole table, sorted by path.
 
@@ -75,9 +106,18 @@ class Lake:
 
     def read(self, table: str, partition: Partition | None = None) -> pl.DataFrame:
         """Read a partition or a whole table; absent files read as no rows."""
+        import polars as pl  # noqa: PLC0415 - generation uses the lake without it, in many short processes
+
         parts = self.parts(table, partition)
         tables = [pq.read_table(path, partitioning=None) for path in parts]
         return pl.DataFrame(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
+
+    def batches(self, table: str, partition: Partition, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a partition, at most ``rows`` rows at a time, in stored order; memory stays small."""
+        for path in self.parts(table, partition):
+            # The file's pages one by one, instead of whole column chunks.
+            with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
+                yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
 
     def made_from(self, table: str, partition: Partition) -> str | None:
         """Return the hash that a partition of a rebuilt table was written with; None without one or the other."""
@@ -115,11 +155,15 @@ def in_shape(table: Table, rows: pl.DataFrame | pa.Table) -> pa.Table:
     Raises:
         ValueError: a column is missing, or holds a null where none may be.
     """
-    arrow = rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows
+    arrow = rows if isinstance(rows, pa.Table) else rows.to_arrow()
     if missing := set(table.column_names) - set(arrow.column_names):
         raise ValueError(f"{table.name}: these columns are missing: {sorted(missing)}")
     arrow = arrow.select(table.column_names)
-    for column in table.columns:
-        if not column.nullable and arrow[column.name].null_count:
-            raise ValueError(f"{table.name}: column {column.name} holds nulls")
+    _require_no_nulls(table, arrow)
     return arrow.cast(table.schema).sort_by([(name, "ascending") for name in table.grain])
+
+
+def _require_no_nulls(table: Table, rows: pa.Table) -> None:
+    for column in table.columns:
+        if not column.nullable and rows[column.name].null_count:
+            raise ValueError(f"{table.name}: column {column.name} holds nulls")
