@@ -1,0 +1,103 @@
+"""A limit on money that is never exceeded: before a request is sent, the most that it can cost is held back.
+
+Belongs here: which purse and which ledgers a request is paid from. Does not belong here: prices, and who
+set the limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dagster_project.generation.limits.ledger import Ledger
+
+SECONDS_BETWEEN_LOOKS = 0.1
+
+
+@dataclass
+class Purse:
+    """The money of one run, shared by all its cells, also those that fail; ``max_usd`` is None for no limit."""
+
+    max_usd: float | None = None
+    spent_usd: float = 0.0
+    held_usd: float = 0.0
+    holds: int = 0
+
+    def hold(self, usd: float) -> bool:
+        """Hold so much back, and say so; or say that it is not there."""
+        if self.max_usd is not None and self.spent_usd + self.held_usd + usd > self.max_usd:
+            return False
+        self.held_usd += usd
+        self.holds += 1
+        return True
+
+    def settle(self, held_usd: float, spent_usd: float) -> None:
+        """Let go of what was held, and book what was spent."""
+        self.holds -= 1
+        self.held_usd = max(0.0, self.held_usd - held_usd) if self.holds else 0.0
+        self.spent_usd += spent_usd
+
+
+class Budget:
+    """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
+
+    What is free needs no money, and asks for none.
+    """
+
+    def __init__(self, purse: Purse, ledgers: Sequence[Ledger]) -> None:
+        self._purse = purse
+        self._ledgers = ledgers
+        self._freed = asyncio.Event()
+
+    async def hold(self, usd: float) -> bool:
+        """Hold money for a request back; say False if there is not enough left for it.
+
+        Waits while requests under way may turn out cheaper than what is held for them.
+        """
+        while usd and not self._hold_everywhere(usd):
+            if not self._something_may_come_free():
+                return False
+            self._freed.clear()
+            try:
+                # Another process frees money without a word.
+                await asyncio.wait_for(self._freed.wait(), SECONDS_BETWEEN_LOOKS)
+            except TimeoutError:
+                continue
+        return True
+
+    def settle(self, held_usd: float, spent_usd: float) -> None:
+        """Let go of what was held for a request, and book what it cost, perhaps more."""
+        if not held_usd:
+            return
+        self._purse.settle(held_usd, spent_usd)
+        for ledger in self._ledgers:
+            ledger.settle(held_usd, spent_usd)
+        self._freed.set()
+
+    def spend(self, usd: float) -> bool:
+        """Book money at once, and say so; or say that it is not there."""
+        if not self._hold_everywhere(usd):
+            return False
+        self.settle(usd, usd)
+        return True
+
+    def correct(self, usd: float) -> None:
+        """Book what something cost more, or below 0 less, than was booked for it, perhaps by an earlier run."""
+        self._purse.spent_usd += max(0.0, usd)
+        for ledger in self._ledgers:
+            ledger.correct(usd)
+
+    def _hold_everywhere(self, usd: float) -> bool:
+        accounts: list[Purse | Ledger] = [self._purse, *self._ledgers]
+        held: list[Purse | Ledger] = []
+        for account in accounts:
+            if not account.hold(usd):
+                for other in held:
+                    other.settle(usd, 0.0)
+                return False
+            held.append(account)
+        return True
+
+    def _something_may_come_free(self) -> bool:
+        return self._purse.holds > 0 or any(ledger.others_hold() for ledger in self._ledgers)

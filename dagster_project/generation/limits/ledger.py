@@ -1,0 +1,99 @@
+"""What has been spent, over all processes of the machine: in all and today, by model and by all models together.
+
+Belongs here: counting money, and holding it back for requests under way. Does not belong here: prices,
+and what is done about requests that were not asked.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+from dagster_project.generation.limits.quota import FOLDER
+from dagster_project.generation.limits.shared_state import shared_state
+
+SECONDS_A_DAY = 86_400
+_DAY, _TODAY, _IN_ALL = range(3)
+_HELD, _HOLDS = range(2)
+
+
+class Ledger:
+    """Money of one model, or of all; UTC days.
+
+    What is held back for a process that was killed counts as spent: its requests may be paid for all the same.
+
+    Args:
+        folder: the lake's folder for limits.
+        name: of the model, with a word that says so; or of all.
+        max_usd: what may be spent in all; None for no limit.
+        max_usd_per_day: what may be spent on one day; None for no limit.
+
+    Raises:
+        SteerworksError: the disk does not take the file.
+    """
+
+    def __init__(self, folder: Path, name: str, max_usd: float | None, max_usd_per_day: float | None) -> None:
+        self._in_all = math.inf if max_usd is None else max_usd
+        self._a_day = math.inf if max_usd_per_day is None else max_usd_per_day
+        self._state = shared_state(folder / FOLDER / f"{name}.money", 3, 2, _book_what_was_held)
+
+    def hold(self, usd: float) -> bool:
+        """Hold so much back, and say so; or say that it is not there."""
+        state = self._state
+        with state.locked():
+            self._turn_the_page()
+            if not self._covers(usd):
+                state.bury()
+                return False
+            state.mine[_HELD] += usd
+            state.mine[_HOLDS] += 1
+            return True
+
+    def settle(self, held_usd: float, spent_usd: float) -> None:
+        """Let go of what was held, and book what was spent."""
+        state = self._state
+        with state.locked():
+            self._turn_the_page()
+            state.mine[_HOLDS] = max(0.0, state.mine[_HOLDS] - 1)
+            # Sums of amounts do not end at 0 by themselves.
+            state.mine[_HELD] = max(0.0, state.mine[_HELD] - held_usd) if state.mine[_HOLDS] else 0.0
+            _book(state.shared, spent_usd)
+
+    def correct(self, usd: float) -> None:
+        """Book what something cost more, or below 0 less, than was booked for it."""
+        with self._state.locked():
+            self._turn_the_page()
+            _book(self._state.shared, usd)
+
+    def others_hold(self) -> bool:
+        """Say whether another process holds money back, of which something may come free."""
+        with self._state.locked():
+            self._state.bury()
+            return any(row[_HOLDS] for row in self._state.others.values())
+
+    @property
+    def spent_usd(self) -> tuple[float, float]:
+        """What was spent today and in all, in US dollars."""
+        with self._state.locked():
+            self._turn_the_page()
+            return self._state.shared[_TODAY], self._state.shared[_IN_ALL]
+
+    def _covers(self, usd: float) -> bool:
+        state = self._state
+        wanted = usd + state.mine[_HELD] + sum(row[_HELD] for row in state.others.values())
+        return state.shared[_IN_ALL] + wanted <= self._in_all and state.shared[_TODAY] + wanted <= self._a_day
+
+    def _turn_the_page(self) -> None:
+        today = float(time.time() // SECONDS_A_DAY)
+        if self._state.shared[_DAY] != today:
+            self._state.shared[_DAY], self._state.shared[_TODAY] = today, 0.0
+
+
+def _book_what_was_held(shared: list[float], row: list[float]) -> None:
+    _book(shared, row[_HELD])
+
+
+def _book(shared: list[float], usd: float) -> None:
+    shared[_TODAY] = max(0.0, shared[_TODAY] + usd)  # what was booked on another day gives none of this day's back
+    shared[_IN_ALL] = max(0.0, shared[_IN_ALL] + usd)

@@ -1,0 +1,145 @@
+"""Numbers that all processes of the machine share, in a small file under a lock.
+
+Each process that takes part has a row of its own in the file, and holds a lock on that row for as long as it lives.
+So the row of a process that is gone is known by its lock, and whoever looks next settles what it left.
+
+Belongs here: the file, its locks, and who is still alive. Does not belong here: what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster_project.errors import SteerworksError
+
+MOST_PROCESSES = 64
+_GUARD = 0
+_ROW_LOCKS = 1 << 20
+"""Locks of rows lie on bytes behind the end of the file, where no content is."""
+
+Inherit = Callable[[list[float], list[float]], None]
+"""Takes the shared numbers, and the row of a process that is gone; changes the shared ones if the row left a debt."""
+
+
+class SharedState:
+    """Some shared numbers, and a row of numbers for each process; all are 0 at first. Made by `shared_state`.
+
+    Inside ``with state.locked():`` the attributes may be read and changed; they are written back at the end.
+
+    Attributes:
+        shared: the shared numbers.
+        mine: this process's row.
+        others: the rows of the other processes.
+    """
+
+    def __init__(self, path: Path, shared: int, own: int, inherit: Inherit) -> None:
+        self.path = path
+        self._inherit = inherit
+        self.shared = [0.0] * shared
+        self.mine = [0.0] * own
+        self.others: dict[int, list[float]] = {}
+        self._heading = struct.Struct(f"<{shared + 1}d")
+        self._rows = struct.Struct(f"<{own + 1}d")
+        self._used = 0
+        self._in_this_process = threading.Lock()
+        self._file = self._open()
+        self._row = self._take_row()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the file's lock: nobody else reads or writes it in the meantime."""
+        with self._in_this_process:
+            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GUARD)
+            try:
+                self._read()
+                yield
+                self._write()
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _GUARD)
+
+    def bury(self) -> None:
+        """Settle what processes left that are gone, and take their rows out of ``others``; only inside ``locked``."""
+        for row in [row for row in self.others if self._try_lock(row)]:
+            self._inherit(self.shared, self.others.pop(row))
+            self._write_row(row, taken=False, numbers=[0.0] * len(self.mine))
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ROW_LOCKS + row)
+
+    def _open(self) -> int:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            # All of it at once: later writes need no further room, so a full disk cannot lose a count.
+            os.posix_fallocate(file, 0, self._heading.size + MOST_PROCESSES * self._rows.size)
+        except OSError as error:
+            raise SteerworksError(
+                f"{self.path}: the counters that hold limits cannot be written ({error.strerror}). "
+                "Free or repair the disk, and start again."
+            ) from error
+        return file
+
+    def _take_row(self) -> int:
+        self._row = -1
+        with self.locked():
+            self.bury()
+            free = (row for row in range(MOST_PROCESSES) if row not in self.others and self._try_lock(row))
+            self._row = next(free, -1)
+            if self._row < 0:
+                raise SteerworksError(f"{self.path}: more than {MOST_PROCESSES} processes work on this home.")
+            self._used = max(self._used, self._row + 1)
+        return self._row
+
+    def _read(self) -> None:
+        used, *self.shared[:] = self._heading.unpack(os.pread(self._file, self._heading.size, 0))
+        self._used = max(self._used, int(used))
+        content = os.pread(self._file, self._used * self._rows.size, self._heading.size)
+        self.others = {}
+        for row, (taken, *numbers) in enumerate(self._rows.iter_unpack(content)):
+            if row == self._row:
+                self.mine[:] = numbers
+            elif taken:
+                self.others[row] = numbers
+
+    def _write(self) -> None:
+        os.pwrite(self._file, self._heading.pack(self._used, *self.shared), 0)
+        if self._row >= 0:
+            self._write_row(self._row, taken=True, numbers=self.mine)
+
+    def _write_row(self, row: int, taken: bool, numbers: list[float]) -> None:
+        place = self._heading.size + row * self._rows.size
+        os.pwrite(self._file, self._rows.pack(float(taken), *numbers), place)
+
+    def _try_lock(self, row: int) -> bool:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _ROW_LOCKS + row)
+        except OSError:
+            return False
+        return True
+
+
+_opening = threading.Lock()
+_open: dict[tuple[int, Path], SharedState] = {}
+
+
+def shared_state(path: Path, shared: int, own: int, inherit: Inherit) -> SharedState:
+    """Return this process's view of a file; there is one, for a lock of the system's belongs to a whole process.
+
+    Args:
+        path: the file; made if it is not there.
+        shared: how many numbers are shared.
+        own: how many numbers each process has.
+        inherit: what becomes of the row of a process that is gone.
+
+    Raises:
+        SteerworksError: the file cannot be made, or too many processes use it.
+    """
+    key = (os.getpid(), path.resolve())
+    with _opening:
+        if key not in _open:
+            _open[key] = SharedState(path, shared, own, inherit)
+        return _open[key]

@@ -1,0 +1,46 @@
+"""Whose turn it is: one at a time, the lowest rank of those who wait first."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """Gives turns by rank: an early cell is finished before a later one gets more than what the early one leaves."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    @asynccontextmanager
+    async def turn(self, rank: int) -> AsyncIterator[None]:
+        """Have the turn for as long as the context lasts."""
+        loop = asyncio.get_running_loop()
+        if self._taken:
+            granted: asyncio.Future[None] = loop.create_future()
+            heapq.heappush(self._waiting, (rank, next(self._numbers), granted))
+            try:
+                await granted
+            except asyncio.CancelledError:
+                if granted.done() and not granted.cancelled():
+                    self._grant_next()
+                raise
+        self._taken = True
+        try:
+            yield
+        finally:
+            # Not at once: whoever had the turn may ask for the next one first, and is to get it if nobody ranks before.
+            loop.call_soon(self._grant_next)
+
+    def _grant_next(self) -> None:
+        while self._waiting:
+            _, _, granted = heapq.heappop(self._waiting)
+            if not granted.done():
+                granted.set_result(None)
+                return
+        self._taken = False

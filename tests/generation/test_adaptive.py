@@ -1,0 +1,285 @@
+"""The pace comes close to what any server takes, few requests are turned away, and none is held back for nothing.
+
+Times and counts are those of simulated traffic; a full connection of a client is 100 requests in
+flight of 0.2 seconds each, so without a limit it asks 500 a second.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagster_project.generation.limits.adaptive import AdaptivePace
+from dagster_project.generation.limits.rate_headers import RateLimit, RateLimits
+from tests.generation.simulated_server import (
+    Bucket,
+    Changing,
+    Client,
+    FixedWindow,
+    Gate,
+    Open,
+    Penalty,
+    Simulation,
+    SlidingWindow,
+)
+
+SEEDS = range(12)
+MakeGate = Callable[[int], Gate]
+
+
+def ask(
+    gate: Gate, seed: int, requests: int = 2_000, in_flight: int = 100, limited: bool = True, **faults: float
+) -> Client:
+    client = Client(requests, in_flight, AdaptivePace() if limited else None)
+    Simulation(gate, seed, **faults).run(client)
+    assert client.answered == requests
+    return client
+
+
+def ask_all(make: MakeGate, **faults: float) -> tuple[list[float], list[int]]:
+    clients = [ask(make(seed), seed, **faults) for seed in SEEDS]
+    return [client.done_at for client in clients], [len(client.turned_away) for client in clients]
+
+
+def phase(seed: int) -> float:
+    return random.Random(seed).random()
+
+
+def test_a_server_without_a_limit_is_asked_without_delay() -> None:
+    for seed in SEEDS:
+        client = ask(Open(), seed)
+        assert client.waited <= 0.003
+        assert client.done_at < 1.01 * ask(Open(), seed, limited=False).done_at
+        assert client.pace is not None
+        assert client.pace.requests_per_second is None
+
+
+@pytest.mark.parametrize(("p429", "p500", "slower"), [(0.05, 0.05, 1.03), (0.10, 0.0, 1.10)])
+def test_429s_at_random_are_no_reason_to_slow_down(p429: float, p500: float, slower: float) -> None:
+    seeds = range(10)
+    limited = [ask(Open(), seed, p429=p429, p500=p500).done_at for seed in seeds]
+    unlimited = [ask(Open(), seed, p429=p429, p500=p500, limited=False).done_at for seed in seeds]
+    assert statistics.median(limited) < slower * statistics.median(unlimited)
+
+
+def test_a_cap_is_found_at_once() -> None:
+    seconds, turned_away = ask_all(lambda _: Bucket(200, 200))
+    assert max(seconds) <= 10.3
+    assert statistics.median(turned_away) <= 30
+    assert max(turned_away) <= 40
+
+
+@pytest.mark.parametrize("burst", [10, 50, 100])
+def test_a_cap_is_found_whatever_burst_it_allows(burst: int) -> None:
+    seconds, turned_away = ask_all(lambda _: Bucket(200, burst))
+    assert max(seconds) <= 10.5
+    assert max(turned_away) <= 40
+
+
+def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_timers() -> None:
+    seconds, turned_away = ask_all(lambda _: Bucket(200, 1), timer_seconds=0.0001)
+    assert max(seconds) <= 11.5
+    assert max(turned_away) <= 40
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda seed: FixedWindow(200, phase=phase(seed)), id="fixed"),
+        pytest.param(lambda seed: FixedWindow(200, phase=phase(seed), rest=True), id="fixed, exact rest"),
+        pytest.param(lambda seed: FixedWindow(200, phase=phase(seed), retry_after=None), id="fixed, no Retry-After"),
+        pytest.param(lambda _: SlidingWindow(200), id="sliding"),
+        pytest.param(lambda _: SlidingWindow(200, rest=True), id="sliding, exact rest"),
+        pytest.param(lambda _: SlidingWindow(200, retry_after=None), id="sliding, no Retry-After"),
+    ],
+)
+def test_a_limit_on_a_window_of_time_is_found_too(make: MakeGate) -> None:
+    seconds, turned_away = ask_all(make)
+    assert max(seconds) <= 10.8
+    assert max(turned_away) <= 60
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("retry_after", [1.0, None])
+@pytest.mark.parametrize(
+    ("rate", "burst", "requests", "in_flight", "latency"),
+    [
+        (2, 5, 60, 10, 1.0),
+        (20, 20, 400, 50, 0.5),
+        (20, 5, 400, 100, 2.0),
+        (50, 1_000, 2_000, 100, 0.1),
+        (100, 100, 2_000, 200, 1.0),
+        (450, 50, 4_000, 100, 0.2),
+        (1_000, 100, 8_000, 400, 0.2),
+    ],
+)
+def test_caps_of_any_size_are_found(
+    rate: int, burst: int, requests: int, in_flight: int, latency: float, retry_after: float | None, late: bool
+) -> None:
+    client = ask(Bucket(rate, burst, retry_after), 0, requests, in_flight, latency=latency, late=late)
+    ideal = (requests - burst) / rate + latency
+    assert client.done_at < (1.5 if late else 1.1) * ideal + 1
+    assert len(client.turned_away) < requests
+
+
+def test_429s_that_come_as_late_as_answers_cost_more_but_end() -> None:
+    seconds, turned_away = ask_all(lambda _: Bucket(200, 200), late=True)
+    assert max(seconds) <= 11.5
+    assert max(turned_away) <= 700
+
+
+def test_a_cap_is_found_among_429s_at_random() -> None:
+    seconds, turned_away = ask_all(lambda _: Bucket(200, 200), p429=0.05)
+    assert max(seconds) <= 11.5
+    assert max(turned_away) <= 300
+
+
+def test_the_pace_among_429s_at_random_neither_collapses_nor_swings() -> None:
+    client = ask(Bucket(200, 200), 1, requests=8_000, p429=0.05)
+    settled = [client.let_in(second, second + 1) for second in range(5, int(client.done_at) - 2)]
+    assert min(settled) >= 150
+    assert statistics.mean(settled) >= 180
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_once_it_is_clear_that_all_are_turned_away_nothing_is_sent_before_retry_after(seed: int) -> None:
+    draw = random.Random(seed)
+    server = Penalty(Bucket(10, 10), lambda: draw.uniform(5, 20))
+    client = ask(server, seed, requests=300, in_flight=50)
+    assert len(server.closures) <= 3
+    for shut_at, open_at in server.closures:
+        assert len([at for at in client.sent_at if shut_at < at < open_at - 0.01]) <= 20
+        assert not [at for at in client.sent_at if shut_at + 1 < at < open_at - 0.01]
+    shut = sum(open_at - shut_at for shut_at, open_at in server.closures)
+    assert client.done_at < 29 + shut + 15
+
+
+def test_a_slow_cap_with_a_long_retry_after_is_met() -> None:
+    client = ask(Bucket(10, 50, retry_after=5), 0, requests=300, in_flight=50)
+    assert client.done_at < 32
+    assert len(client.turned_away) <= 40
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cap_that_changes_is_found_again(seed: int) -> None:
+    server = Changing([(0, Bucket(200, 200)), (15, Bucket(400, 400, at=15)), (35, Bucket(100, 100, at=35))])
+    client = Client(12_000, 100, AdaptivePace())
+    Simulation(server, seed).run(client)
+    assert client.let_in(21, 22) >= 380
+    assert client.let_in(25, 35) >= 3_700
+    assert client.let_in(37, 40) >= 285
+    assert len([at for at in client.turned_away if 35 < at < 40]) <= 60
+
+
+def test_a_limit_that_is_lifted_altogether_is_forgotten() -> None:
+    client = Client(10_000, 100, AdaptivePace())
+    Simulation(Changing([(0, Bucket(200, 200)), (10, Open())]), 0).run(client)
+    assert client.let_in(20, 21) >= 480
+    assert client.pace is not None
+    assert client.pace.requests_per_second is None
+
+
+def test_two_clients_share_a_cap() -> None:
+    shares, seconds = [], []
+    for seed in range(8):
+        clients = Client(1_000, 100, AdaptivePace()), Client(1_000, 100, AdaptivePace())
+        Simulation(Bucket(200, 200), seed).run(*clients)
+        both = sorted(client.done_at for client in clients)
+        shares.append(both[0] / both[1])
+        seconds.append(both[1])
+    assert statistics.median(seconds) <= 12
+    assert statistics.median(shares) >= 0.6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_headers_of_a_token_bucket_are_believed(seed: int) -> None:
+    client = ask(Bucket(10, 600, tells=True), seed, requests=900, in_flight=50)
+    assert client.turned_away == []
+    assert client.done_at < 31.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_headers_of_a_window_are_believed(seed: int) -> None:
+    into_window = 60 * phase(seed)
+    client = ask(FixedWindow(500, 60, phase=into_window, tells=True), seed, requests=1_100, in_flight=50)
+    assert client.turned_away == []
+    assert client.done_at < 120 - into_window + 3
+
+
+def test_tokens_that_run_out_hold_requests_back() -> None:
+    pace = AdaptivePace()
+    for number in range(9):
+        pace.sent(float(number))
+        left = 10_000 - 1_000 * (number + 1)
+        pace.told(number + 0.5, 0, RateLimits(None, RateLimit(10_000, left, 60.0 - number)))
+    assert pace.delay(9.0, 0) == 0
+    pace.sent(9.0)
+    assert pace.delay(9.0, 1) > 40
+
+
+def test_what_remains_without_a_reset_is_asked_for_again() -> None:
+    pace = AdaptivePace()
+    pace.sent(0.0)
+    pace.told(0.1, 0, RateLimits(RateLimit(None, 0, None), None))
+    assert 0 < pace.delay(0.1, 0) <= 1
+    assert pace.delay(1.2, 0) == 0
+
+
+REPLIES = st.tuples(
+    st.sampled_from(["accepted", "turned away", "told", "silence"]),
+    st.floats(0, 3),
+    st.none() | st.floats(0, 30),
+    st.integers(0, 100),
+)
+
+
+@given(st.lists(REPLIES, max_size=150))
+def test_whatever_happens_the_next_request_goes_out_some_time(
+    replies: list[tuple[str, float, float | None, int]],
+) -> None:
+    pace, now = AdaptivePace(), 0.0
+    for kind, seconds, retry_after, remaining in replies:
+        for _ in range(100):
+            delay = pace.delay(now, 1)
+            assert 0 <= delay < 100_000
+            if delay == 0:
+                break
+            now += delay
+        else:
+            pytest.fail("never sent")
+        pace.sent(now)
+        sent_at, now = now, now + seconds
+        if kind == "accepted":
+            pace.accepted(sent_at, now)
+        elif kind == "turned away":
+            pace.turned_away(sent_at, now, retry_after)
+        elif kind == "told":
+            pace.accepted(sent_at, now)
+            pace.told(now, 1, RateLimits(RateLimit(100, remaining, retry_after), RateLimit(None, remaining, None)))
+        assert pace.requests_per_second is None or pace.requests_per_second >= 0
+
+
+def test_a_call_costs_a_few_microseconds() -> None:
+    assert min(_seconds_a_request() for _ in range(3)) < 60e-6
+
+
+def _seconds_a_request(requests: int = 5_000) -> float:
+    """All calls that one request makes, at a cap and with headers."""
+    pace, now = AdaptivePace(), 0.0
+    limits = RateLimits(RateLimit(10_000, 9_000, 6.0), RateLimit(1e6, 9e5, 6.0))
+    start = time.perf_counter()
+    for number in range(requests):
+        now += max(0.001, pace.delay(now, 50))
+        pace.sent(now)
+        if number % 3:
+            pace.accepted(now - 0.02, now)
+        else:
+            pace.turned_away(now, now, 1.0)
+        pace.told(now, 50, limits)
+    return (time.perf_counter() - start) / requests
