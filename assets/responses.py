@@ -1,14 +1,14 @@
 """Responses: every model's answer to every selected prompt. Asked within the money of the run."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import dagster as dg
 
 from assets.prompts import selected_prompts
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import Purse, answer_cell
+from dagster_project.generation import Cell, Purse, answer_cells
 from dagster_project.metadata import figures
-from dagster_project.partitions import cell_of
+from dagster_project.partitions import cell_key, cell_of
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
 
 GROUP = "responses"
@@ -29,28 +29,27 @@ def responses(
     """One row for each selected prompt and sample: text, usage, cost, request hash, the model's terms on that day.
 
     An answer that is there is never asked for again. A cell that cannot be filled does not stop
-    the others: those are recorded as materialised, and the run fails at the end with the reasons.
+    the others, which show as soon as they are whole; the run then fails at the end with the reasons.
     """
-    models, reporter, purse = settings.settings.models, progress.reporter(context.log), Purse(config.max_usd)
-    finished: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
-    for key in context.partition_keys:
-        cell = cell_of(key)
-        try:
-            report = answer_cell(lake.lake, models, **cell, progress=reporter, purse=purse)
-        except SteerworksError as error:
-            problems.append(f"{key}: {error}")
+    reporter, purse = progress.reporter(context.log), Purse(config.max_usd)
+    cells = [Cell(**cell_of(key)) for key in context.partition_keys]
+    problems: dict[Cell, SteerworksError] = {}
+    for cell, result in answer_cells(lake.lake, settings.settings.models, cells, reporter, purse):
+        if isinstance(result, SteerworksError):
+            problems[cell] = result
             continue
-        finished[key] = figures(lake.lake, "responses", cell, report)
-    if problems:
-        _keep(context, finished)
-        raise dg.Failure("\n".join(problems), allow_retries=False)
-    for key, metadata in finished.items():
+        metadata, key = figures(lake.lake, "responses", cell._asdict(), result), cell_key(*cell)
         context.add_asset_metadata(metadata, partition_key=key)
+        if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on
+            context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+    if problems:
+        raise dg.Failure(_told(problems), allow_retries=False)
     return dg.MaterializeResult()
 
 
-def _keep(context: dg.AssetExecutionContext, finished: dict[str, dict[str, Any]]) -> None:
-    """Record the cells that are whole although the run fails."""
-    for key, metadata in finished.items():
-        context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+def _told(problems: Mapping[Cell, SteerworksError]) -> str:
+    """Say each reason once, with the cells that it kept from being filled."""
+    by_reason: dict[str, list[str]] = {}
+    for cell, problem in problems.items():
+        by_reason.setdefault(str(problem), []).append(str(cell_key(*cell)))
+    return "\n".join(f"{', '.join(sorted(keys))}: {reason}" for reason, keys in by_reason.items())

@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.curation import unselected_batches
-from dagster_project.generation import unfilled_cells
+from dagster_project.generation import cells_with_ended_batches, unfilled_cells
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
@@ -62,11 +62,11 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the inbox sensor and the one that makes cheap tables again."""
+    """Return the inbox sensor, the one that collects batches, and the one that makes cheap tables again."""
     cheap = dg.AutomationConditionSensorDefinition(
         "cheap_tables", target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING
     )
-    return [_inbox(settings), cheap]
+    return [_inbox(settings), _batches(settings), cheap]
 
 
 def _nightly_prompts(settings: Settings) -> dg.ScheduleDefinition:
@@ -197,5 +197,29 @@ def _inbox(settings: Settings) -> dg.SensorDefinition:
             if files:
                 requests += [dg.RunRequest(run_key=f"{slug} {state}", partition_key=slug) for slug in campaigns]
         return requests or dg.SkipReason("no whole file waits in the inbox")
+
+    return sensor
+
+
+def _batches(settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="batches",
+        job_name="responses_job",
+        minimum_interval_seconds=settings.automation.batches_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor() -> list[dg.RunRequest] | dg.SkipReason:
+        """Collect what has come back of the batches that were handed in to providers; hand in nothing that costs."""
+        ended = cells_with_ended_batches(settings.home.lake, settings.models)
+        attempt = int(time.time() // RETRY_SECONDS)
+        requests = [
+            dg.RunRequest(
+                run_key=f"{cell_key(*cell)} {digest([attempt, *marks])}",
+                partition_key=cell_key(*cell),
+                run_config=spending("responses", 0),
+            )
+            for cell, marks in ended.items()
+        ]
+        return requests or dg.SkipReason("no batch that was handed in has ended")
 
     return sensor

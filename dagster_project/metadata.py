@@ -43,10 +43,13 @@ def made(lake: Lake, asset: str, partition: Partition, report: DataclassInstance
 
 def figures(lake: Lake, asset: str, partition: Partition, report: DataclassInstance | None = None) -> dict[str, Any]:
     """Return what is shown for one partition that was made."""
+    table = TABLES[asset]
+    # Of a table with thousands of cells, the whole is not counted anew for each of them.
+    whole = {"dagster/row_count": lake.rows(asset)} if len(table.partitions) < 2 else {}
     folder = lake.root.joinpath(asset, *(f"{name}={key}" for name, key in partition.items()))
     counted = {f"rows in {t.name}": lake.rows(t.name, partition) for t in TABLES.values() if t.asset == asset}
     return {
-        "dagster/row_count": lake.rows(asset),
+        **whole,
         "dagster/partition_row_count": lake.rows(asset, partition),
         **(counted if len(counted) > 1 else {}),
         "path": dg.MetadataValue.path(str(folder)),

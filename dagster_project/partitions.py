@@ -12,8 +12,8 @@ import dagster as dg
 from dagster_project.settings import Settings
 
 PROMPT_BATCHES = dg.DynamicPartitionsDefinition(name="prompt_batch")
-# A run costs seconds to start, whatever it does; within a run the cells of a model follow each other.
-BACKFILLS = {"responses": dg.BackfillPolicy.multi_run(max_partitions_per_run=10)}
+# A run costs seconds to start, whatever it does; within a run the cells of a model are filled side by side.
+BACKFILLS = {"responses": dg.BackfillPolicy.multi_run(max_partitions_per_run=50)}
 RELEASES = dg.DynamicPartitionsDefinition(name="release")
 
 

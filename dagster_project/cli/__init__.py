@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dagster_project.cli import backfill, campaign, prompts, release, run, simulate, ui, vault
+from dagster_project.cli import backfill, campaign, prompts, release, responses, run, simulate, ui, vault
 from dagster_project.errors import SteerworksError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.add_typer(prompts.app, name="prompts")
 app.command("backfill")(backfill.backfill)
+app.add_typer(responses.app, name="responses")
 app.add_typer(campaign.app, name="campaign")
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)

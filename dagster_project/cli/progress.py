@@ -9,43 +9,55 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 
+from dagster_project.generation import CellProgress
 from dagster_project.resources import ProgressResource
 
 
-@dataclass
 class _Bar:
-    """One model's bar. ``now`` is done, failed and total of the cell at hand, ``before`` of those before it."""
+    """One model's bar, over all its cells."""
 
-    task: TaskID
-    before: tuple[int, int, int] = (0, 0, 0)
-    now: tuple[int, int, int] = (0, 0, 0)
-    cost_usd: float = 0.0
+    def __init__(self, task: TaskID) -> None:
+        self.task = task
+        self._cells: dict[str, CellProgress] = {}
+        self._begun = time.monotonic()
 
-    def move(self, done: int, failed: int, total: int, cost_usd: float) -> None:
-        """Take new figures of a cell; fewer settled than a moment ago are of the next cell."""
-        if done + failed < self.now[0] + self.now[1]:
-            self.before, self.now = self.sums, (0, 0, 0)
-        self.now, self.cost_usd = (done, failed, total), cost_usd
+    def move(self, cell: CellProgress) -> None:
+        """Take new figures of a cell."""
+        self._cells[cell.prompt_batch] = cell
 
     @property
-    def sums(self) -> tuple[int, int, int]:
-        """Done, failed and total over all cells so far."""
-        done, failed, total = (then + now for then, now in zip(self.before, self.now, strict=True))
-        return done, failed, total
+    def settled(self) -> int:
+        """Answered or failed."""
+        return sum(cell.done + cell.failed for cell in self._cells.values())
+
+    @property
+    def total(self) -> int:
+        """All that is wanted, of the cells that were begun."""
+        return sum(cell.total for cell in self._cells.values())
 
     @property
     def note(self) -> str:
         """The figures in words."""
-        done, failed, total = self.sums
-        failures = f", [red]{failed} failed[/]" if failed else ""
-        return f"{done} of {total}{failures}" + (f", {self.cost_usd:.2f} USD" if self.cost_usd else "")
+        cells = self._cells.values()
+        failed, asked = sum(cell.failed for cell in cells), sum(cell.asked for cell in cells)
+        cost = sum(cell.cost_usd for cell in cells)
+        short = sum(cell.out_of_money for cell in cells)
+        words = [f"{self.settled - failed} of {self.total}"]
+        if failed > short:
+            words.append(f"[red]{failed - short} failed[/]")
+        if short:
+            words.append(f"[yellow]{short} left for want of money[/]")
+        if asked:
+            words.append(f"{asked / max(time.monotonic() - self._begun, 0.1):.1f}/s")
+        if cost:
+            words.append(f"{cost:.2f} USD")
+        return ", ".join(words)
 
 
 class TerminalProgress:
@@ -97,14 +109,13 @@ class TerminalProgress:
         notes = "; ".join(bar.note for bar in self._bars.values())
         return f": {notes}" if notes else ""
 
-    def update(self, model: str, done: int, failed: int, total: int, cost_usd: float) -> None:
+    def update(self, cell: CellProgress) -> None:
         """Move a model's bar."""
-        if model not in self._bars:
-            self._bars[model] = _Bar(self._display.add_task(f"[cyan]{model}", total=total, note=""))
-        bar = self._bars[model]
-        bar.move(done, failed, total, cost_usd)
-        settled, whole = bar.sums[0] + bar.sums[1], bar.sums[2]
-        self._display.update(bar.task, total=whole, completed=settled, note=bar.note)
+        if cell.model not in self._bars:
+            self._bars[cell.model] = _Bar(self._display.add_task(f"[cyan]{cell.model}", total=cell.total, note=""))
+        bar = self._bars[cell.model]
+        bar.move(cell)
+        self._display.update(bar.task, total=bar.total, completed=bar.settled, note=bar.note)
 
     def waiting(self, message: str) -> None:
         """Say why nothing moves."""

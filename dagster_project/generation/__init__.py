@@ -5,24 +5,35 @@ journals, and the `responses` table that follows from them. Does not belong here
 are asked (`curation`), or what becomes of the answers.
 """
 
-from dagster_project.generation.budget import Purse
-from dagster_project.generation.cell import CellReport, answer_cell
+from dagster_project.generation.batches import cells_with_ended_batches
+from dagster_project.generation.cell import CellReport
 from dagster_project.generation.completion import Completed, complete_conversations
-from dagster_project.generation.progress import Progress, SilentProgress
-from dagster_project.generation.requests import Request, conversation_hash, make_request, requests_of_cell
+from dagster_project.generation.engine import Cell, answer_cell, answer_cells
+from dagster_project.generation.estimate import Estimate, estimate
+from dagster_project.generation.limits.budget import Purse
+from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
+from dagster_project.generation.requests import Request, RequestForm, conversation_hash
 from dagster_project.generation.unfilled import unfilled_cells
+from dagster_project.generation.verify import CellCount, verify_responses
 
 __all__ = [
+    "Cell",
+    "CellCount",
+    "CellProgress",
     "CellReport",
     "Completed",
+    "Estimate",
     "Progress",
     "Purse",
     "Request",
+    "RequestForm",
     "SilentProgress",
     "answer_cell",
+    "answer_cells",
+    "cells_with_ended_batches",
     "complete_conversations",
     "conversation_hash",
-    "make_request",
-    "requests_of_cell",
+    "estimate",
     "unfilled_cells",
+    "verify_responses",
 ]

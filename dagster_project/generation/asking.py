@@ -1,33 +1,38 @@
-"""The loop that asks: so many at once, at a pace, again after faults, until every request is settled.
+"""The loop that asks: as fast as the gate lets it, again after faults, until every request is settled.
 
-Belongs here: concurrency, tries, and when to give up on a request or on the whole model. Does
-not belong here: what a reply means (`replies`), how fast (`pace`), what it may cost (`budget`).
+Belongs here: tries, and when to give up on a request or on the whole model. Does not belong here:
+what a reply means (`replies`), when a request may be sent (`limits`), where answers are kept (`journal`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
-from dagster_project.errors import SteerworksError
-from dagster_project.generation.answers import Answer, settled, unsettled
-from dagster_project.generation.budget import Budget
-from dagster_project.generation.endpoints import Connection
+from dagster_project.generation.answers import Answer
+from dagster_project.generation.channel import Channel
 from dagster_project.generation.journal import Journal
-from dagster_project.generation.pace import Pace, seconds_before
+from dagster_project.generation.limits.rate_headers import NO_LIMITS
+from dagster_project.generation.prices import highest_cost_usd
 from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, Refused
 from dagster_project.generation.requests import Request
-from dagster_project.settings import ModelsFile
 
-MOST_TRIES = 6
-MOST_THROTTLED_TRIES = 30
-"""A 429 says nothing about the request itself, so it may come more often than other faults."""
+MOST_TRIES = 8
+MOST_TIMES_TURNED_AWAY = 50
+"""Being turned away says nothing about the request itself, so it may come more often than other faults."""
+MOST_GIVEN_UP = 50
+"""So many requests in a row whose tries were used up: the endpoint is broken, and the rest need not find that out."""
+WAITING_PER_PLACE = 4
+"""Requests that wait for another try, for each place in flight; with more of them no fresh one is begun."""
 UNHEARD_TRIES = 3
 """Tries of one request after which an endpoint that never said a word is taken to be down."""
+FIRST_BACKOFF_SECONDS = 0.25
+LONGEST_BACKOFF_SECONDS = 30.0
 LONGEST_RETRY_AFTER_SECONDS = 120.0
-BUDGET_REASON = "budget"
-KEPT = "The answers so far are kept, and will not be asked for again."
 
 
 @dataclass
@@ -36,144 +41,238 @@ class _Asked:
 
     request: Request
     tries: int = 0
-    throttled: int = 0
+    turned_away: int = 0
     since: float = 0.0
-    seconds: float = 0.0
+
+
+@dataclass(order=True)
+class _Retry:
+    due: float
+    number: int
+    asked: _Asked = field(compare=False)
 
 
 class Asker:
-    """Asks one model. A request that waits for its next try takes no place from others.
+    """Settles requests of one cell. A request that waits for its next try takes no place from others.
 
     Args:
-        connection: to the model's endpoint.
-        models: endpoints and models: how many at once and a minute, and what the journal keeps of the model.
-        model: slug of the model.
+        channel: to the model.
         journal: where answers and permanent failures go before they count.
-        budget: what may be spent.
+        rank: of the cell; where several ask the same model, the lowest goes first.
         on_settled: called with each outcome, journalled or not.
+
+    Attributes:
+        sent: requests that went out.
+        left: requests that are not settled yet, at most.
+        spent_usd: what they cost, given-up ones at the most that they can have cost.
+        out_of_money: whether requests were left because the money did not reach for them.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        models: ModelsFile,
-        model: str,
-        journal: Journal,
-        budget: Budget,
-        on_settled: Callable[[Answer], None],
-    ) -> None:
+    def __init__(self, channel: Channel, journal: Journal, rank: int, on_settled: Callable[[Answer], None]) -> None:
         self.sent = 0
-        self._connection = connection
-        self._most_in_flight = models.endpoint_of(model).max_in_flight
-        self._pace = Pace(models.endpoint_of(model).requests_per_minute)
-        self._model = model
-        self._spec = models.models[model]
+        self.left = 0
+        self.spent_usd = 0.0
+        self.out_of_money = False
+        self._channel = channel
         self._journal = journal
-        self._budget = budget
+        self._rank = rank
         self._on_settled = on_settled
-        self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
-        self._last_heard: float | None = None
+        self._retries: list[_Retry] = []
+        self._numbers = itertools.count()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._dispatching: asyncio.Task[None] | None = None
+        self._something_ended = asyncio.Event()
+        self._failure: BaseException | None = None
 
-    async def ask(self, requests: Sequence[Request]) -> None:
-        """Settle every request.
+    async def ask(self, requests: Iterator[Request], count: int) -> None:
+        """Settle every request, ``count`` at most, or stop when the money is spent.
 
         Raises:
-            SteerworksError: the endpoint is down, or no request to this model can succeed.
+            SteerworksError: the endpoint is down, no request to this model can succeed, or the disk takes no answer.
+                What was under way then is waited for and kept.
         """
-        for request in requests:
-            self._queue.put_nowait(_Asked(request))
-        workers = [asyncio.create_task(self._work()) for _ in range(min(self._most_in_flight, len(requests)))]
-        drained = asyncio.create_task(self._queue.join())
+        self._channel.join(self)
+        self.left = count
+        self._dispatching = asyncio.create_task(self._dispatch(requests))
         try:
-            finished, _ = await asyncio.wait([drained, *workers], return_when=asyncio.FIRST_COMPLETED)
-            for task in finished:
-                task.result()
+            await asyncio.wait([self._dispatching])
+            while self._under_way:
+                await asyncio.wait(self._under_way)
         finally:
-            for task in (drained, *workers):
-                task.cancel()
-            await asyncio.gather(drained, *workers, return_exceptions=True)
-            self._budget.abandon()
+            await self._abandon()
+            self._channel.leave(self)
+        if self._failure:
+            raise self._failure
+        if not self._dispatching.cancelled():
+            self._dispatching.result()
 
-    async def _work(self) -> None:
-        while True:
-            asked = await self._queue.get()
-            if not await self._budget.hold(asked.request):
-                self._settle(self._unsettled(asked, BUDGET_REASON))
-                continue
-            await self._pace.turn()
-            outcome = await self._send(asked)
-            if isinstance(outcome, Answered | Refused):
-                answer = settled(asked.request, self._spec, outcome, asked.tries, asked.seconds)
-                await self._budget.release(asked.request, answer.cost_usd)  # it is paid for, whatever the disk says
-                await self._journal.append(answer)
-                self._settle(answer)
-                continue
-            await self._budget.release(asked.request, 0.0)
-            if isinstance(outcome, Dead):
-                raise SteerworksError(self._never(outcome))
-            self._try_again_or_give_up(asked, outcome)
+    def stop(self, failure: BaseException) -> None:
+        """Send nothing more."""
+        self._failure = self._failure or failure
+        if self._dispatching:
+            self._dispatching.cancel()
 
-    async def _send(self, asked: _Asked) -> Outcome:
+    async def _abandon(self) -> None:
+        """Give up what is still under way; it counts as paid for."""
+        tasks = [task for task in (self._dispatching, *self._under_way) if task and not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _dispatch(self, requests: Iterator[Request]) -> None:
+        if self._channel.failure:
+            raise self._channel.failure
+        while asked := await self._next(requests):
+            async with self._channel.turns.turn(self._rank):
+                if not await self._send_off(asked):
+                    self.out_of_money = True
+                    return
+
+    async def _send_off(self, asked: _Asked) -> bool:
+        """Send a request when its turn has come; say False if there is no money for it."""
+        channel = self._channel
+        held = highest_cost_usd(channel.spec.prices, asked.request)
+        if held and not await channel.budget.hold(held):
+            return False
+        channel.gate.pace.left(channel.left)
+        tokens = asked.request.likely_prompt_tokens + asked.request.max_tokens
+        try:
+            sent_at = await channel.gate.enter(tokens)
+        except BaseException:
+            channel.budget.settle(held, 0.0)
+            raise
+        task = asyncio.create_task(self._try(asked, sent_at, tokens, held))
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return True
+
+    async def _next(self, requests: Iterator[Request]) -> _Asked | None:
+        """Return what to send next: what is due for another try first; None when nothing is left or on its way."""
         clock = asyncio.get_running_loop().time
-        start = clock()
-        asked.since = asked.since or start
+        while True:
+            if self._retries and self._retries[0].due <= clock():
+                return heapq.heappop(self._retries).asked
+            may_begin = len(self._retries) < WAITING_PER_PLACE * self._channel.gate.most
+            if may_begin and (fresh := next(requests, None)):
+                return _Asked(fresh)
+            if not self._retries and not self._under_way:
+                return None
+            self._something_ended.clear()
+            wait = self._retries[0].due - clock() if self._retries else None
+            try:
+                await asyncio.wait_for(self._something_ended.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._something_ended.set()
+        if not task.cancelled() and (error := task.exception()):
+            self.stop(error)
+
+    async def _try(self, asked: _Asked, sent_at: float, tokens: int, held: float) -> None:
+        """Send a request once. Only what was written down has left the gate: after a kill no more is asked again."""
+        asked.since = asked.since or sent_at
         asked.tries += 1
         self.sent += 1
-        outcome = await self._connection.send(asked.request.body)
-        asked.seconds = clock() - start
+        unused, cost, answer, end = 0, held, None, 0
+        try:
+            outcome = await self._send(asked.request, sent_at)
+            seconds = asyncio.get_running_loop().time() - sent_at
+            unused = _tokens_unused(tokens, outcome)
+            if isinstance(outcome, Answered | Refused):
+                answer = self._channel.answers.settled(asked.request, outcome, asked.tries, seconds)
+                cost = answer.cost_usd
+                end = self._journal.write(answer)
+            elif not (isinstance(outcome, Fault) and outcome.may_cost):
+                cost = 0.0
+        finally:
+            self.spent_usd += cost
+            self._channel.budget.settle(held, cost)
+            self._channel.gate.leave(unused)
+        if answer:
+            self._channel.given_up = 0
+            await self._journal.on_disk(end)
+            self._settle(answer)
+        elif isinstance(outcome, Fault):
+            self._try_again_or_give_up(asked, outcome)
+
+    async def _send(self, request: Request, sent_at: float) -> Outcome:
+        channel = self._channel
+        outcome, limits = await channel.connection.send(request.body)
+        now = asyncio.get_running_loop().time()
+        if isinstance(outcome, Fault) and outcome.turned_away:
+            channel.gate.pace.turned_away(sent_at, now, outcome.retry_after)
+        elif not isinstance(outcome, Fault) or outcome.replied:
+            channel.gate.pace.accepted(sent_at, now)
+        if limits is not NO_LIMITS:
+            channel.gate.told(limits)
         if not isinstance(outcome, Fault) or outcome.replied:
-            self._last_heard = clock()
+            channel.last_heard = now
+        if isinstance(outcome, Dead):
+            said = f", and says: {outcome.detail}" if outcome.detail else ""
+            mend = (
+                "Mend the endpoint or the model's `name` in models.yaml, or the key in the environment, and run again"
+            )
+            channel.fail(f"{outcome.problem}{said}. {mend}")
         return outcome
-
-    def _settle(self, answer: Answer) -> None:
-        self._on_settled(answer)
-        self._queue.task_done()
-
-    def _unsettled(self, asked: _Asked, reason: str) -> Answer:
-        return unsettled(asked.request, self._spec, reason, asked.tries)
 
     def _try_again_or_give_up(self, asked: _Asked, fault: Fault) -> None:
         if self._is_down(asked, fault):
-            raise SteerworksError(self._down(asked, fault))
-        if fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER_SECONDS:
-            raise SteerworksError(self._later(fault.retry_after))
-        asked.throttled += fault.reason == "http_429"
-        of_its_kind = asked.throttled if fault.reason == "http_429" else asked.tries - asked.throttled
-        if of_its_kind >= (MOST_THROTTLED_TRIES if fault.reason == "http_429" else MOST_TRIES):
-            self._settle(self._unsettled(asked, fault.reason))
-            return
-        delay = seconds_before(of_its_kind + 1, fault.retry_after)
-        asyncio.get_running_loop().call_later(delay, self._put_back, asked)
+            self._channel.fail(
+                f"gave no reply, {asked.tries} times in a row ({fault.reason}: {fault.detail}). Start the server, or "
+                "mend its `base_url` in models.yaml, and run again"
+            )
+        elif fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER_SECONDS:
+            self._channel.fail(
+                f"asks to be left alone for {fault.retry_after:.0f} seconds (Retry-After), perhaps because a quota is "
+                "used up. Run again then"
+            )
+        else:
+            asked.turned_away += fault.turned_away
+            of_its_kind = asked.turned_away if fault.turned_away else asked.tries - asked.turned_away
+            if of_its_kind >= (MOST_TIMES_TURNED_AWAY if fault.turned_away else MOST_TRIES):
+                self._give_up(asked, fault)
+                return
+            due = asyncio.get_running_loop().time() + seconds_before(of_its_kind + 1, fault.retry_after)
+            heapq.heappush(self._retries, _Retry(due, next(self._numbers), asked))
 
-    def _put_back(self, asked: _Asked) -> None:
-        self._queue.put_nowait(asked)
-        self._queue.task_done()
+    def _give_up(self, asked: _Asked, fault: Fault) -> None:
+        self._settle(self._channel.answers.unsettled(asked.request, fault.reason, asked.tries))
+        self._channel.given_up += 1
+        if self._channel.given_up >= MOST_GIVEN_UP:
+            self._channel.fail(
+                f"answered none of the last {MOST_GIVEN_UP} requests, however often they were sent ({fault.reason}: "
+                f"{fault.detail}). Mend it, and run again"
+            )
+
+    def _settle(self, answer: Answer) -> None:
+        self.left -= 1
+        self._on_settled(answer)
 
     def _is_down(self, asked: _Asked, fault: Fault) -> bool:
         """Nobody has heard from the endpoint since this request was first sent, and it was sent often enough."""
-        if fault.replied or (self._last_heard is not None and self._last_heard >= asked.since):
+        heard = self._channel.last_heard
+        if fault.replied or (heard is not None and heard >= asked.since):
             return False
-        return asked.tries >= (UNHEARD_TRIES if self._last_heard is None else MOST_TRIES)
+        return asked.tries >= (UNHEARD_TRIES if heard is None else MOST_TRIES)
 
-    def _down(self, asked: _Asked, fault: Fault) -> str:
-        return (
-            f"{self._endpoint}: no reply, {asked.tries} times in a row ({fault.reason}: {fault.detail}). Start the "
-            f"server, or mend its `base_url` in models.yaml, and run again. {KEPT}"
-        )
 
-    def _later(self, retry_after: float) -> str:
-        return (
-            f"{self._endpoint} asks to be left alone for {retry_after:.0f} seconds (Retry-After), perhaps because a "
-            f"quota is used up. Run again then. {KEPT}"
-        )
+def seconds_before(next_try: int, retry_after: float | None) -> float:
+    """Return how long to wait before a further try (2 for the second), in seconds.
 
-    def _never(self, dead: Dead) -> str:
-        said = f", and says: {dead.detail}" if dead.detail else ""
-        return (
-            f"{self._endpoint} {dead.problem}{said}. Mend the endpoint or the model's `name` in models.yaml, or the "
-            f"key in the environment, and run again. {KEPT}"
-        )
+    Exponential with jitter. A server's Retry-After is a lower bound; a little on top keeps those that were turned
+    away together from coming back in the same instant.
+    """
+    jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load; nothing is decided by it
+    if retry_after is not None:
+        return retry_after + 0.1 * (jitter - 0.5)
+    return min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** (next_try - 2)) * jitter
 
-    @property
-    def _endpoint(self) -> str:
-        return f"model `{self._model}`: the endpoint `{self._connection.name}` at {self._connection.address}"
+
+def _tokens_unused(tokens: int, outcome: Outcome) -> int:
+    """Return how many tokens were booked too many; negative if too few. A fault's are given back whole."""
+    if isinstance(outcome, Answered | Refused):
+        total = outcome.usage.total
+        return 0 if total is None else tokens - total
+    return 0 if isinstance(outcome, Fault) and outcome.may_cost else tokens

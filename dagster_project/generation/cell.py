@@ -1,32 +1,36 @@
 """One cell of the responses: a model's answers to a prompt batch, asked for where they are not known yet.
 
-Belongs here: what is wanted, what is known, and the `responses` partition that follows. Does not
-belong here: how a single request fares (`asking`).
+Belongs here: what is wanted, what is known, what is missing, and the `responses` partition that follows. Does not
+belong here: how a single request fares (`asking`), and several cells side by side (`engine`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
+import itertools
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow as pa
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.asking import Asker
-from dagster_project.generation.budget import Budget, Purse
-from dagster_project.generation.endpoints import connect
-from dagster_project.generation.journal import Journal, find_answers, journal_path, only_one_process
-from dagster_project.generation.progress import Progress
-from dagster_project.generation.requests import Request, requests_of_cell, spec_of
-from dagster_project.lake import TABLES, Lake
-from dagster_project.settings import ModelsFile
+from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.batches import BatchDesk
+from dagster_project.generation.channel import Channel
+from dagster_project.generation.journal import Journal
+from dagster_project.generation.known import KnownAnswers
+from dagster_project.generation.progress import CellProgress, Progress
+from dagster_project.generation.requests import Request, RequestForm, requests_in_cell
+from dagster_project.generation.table import PROMPTS_AT_A_TIME, Figures, Unsettled, rows_of_cell
+from dagster_project.lake import Lake
+from dagster_project.settings import BatchMode, ModelsFile, ModelSpec
+
+SECONDS_BETWEEN_UPDATES = 0.1
+
+Connect = Callable[[], Awaitable[Channel]]
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class CellReport:
     """What a cell holds, and what this run did for it.
 
     ``wanted`` requests are ``ok`` or in ``failed``, by reason; tokens are those of all of them.
-    This run sent ``sent`` requests to have ``asked`` of them settled, spent ``cost_usd`` US dollars and took
-    ``seconds``; ``reused`` were known before. Latencies, in seconds, are of the cell's answers.
+    This run sent ``sent`` requests to have ``asked`` of them settled, ``retries`` of them again after faults, spent
+    ``cost_usd`` US dollars and took ``seconds``; ``reused`` were known before. Latencies, in seconds, are of the
+    cell's answers; ``tokens_per_second`` were written for this run.
     """
 
     model: str
@@ -44,14 +49,18 @@ class CellReport:
     asked: int
     reused: int
     sent: int
+    retries: int
     ok: int
     failed: dict[str, int]
     prompt_tokens: int
     completion_tokens: int
+    reasoning_tokens: int
     cost_usd: float
     seconds: float
+    tokens_per_second: float
     latency_median: float | None
     latency_95th: float | None
+    latency_99th: float | None
 
 
 @dataclass
@@ -59,153 +68,185 @@ class OpenCell:
     """A cell whose lock this process holds. Requests may be settled in several rounds.
 
     The counters are of this run: ``done`` and ``failed`` of ``total`` wanted; ``reused``, known
-    before; ``asked``, in ``sent`` requests over the wire; ``spent_usd``.
+    before; ``asked``, settled by this run, which had ``written_tokens`` written; ``out_of_money``, not reached.
     """
 
     lake: Lake
-    models: ModelsFile
+    spec: ModelSpec
     model: str
+    prompt_batch: str
     journal: Path
+    known: KnownAnswers
     progress: Progress
-    purse: Purse
+    connect: Connect
+    unsettled: Unsettled
+    rank: int = 0
     done: int = 0
     failed: int = 0
     total: int = 0
     reused: int = 0
     asked: int = 0
-    sent: int = 0
-    spent_usd: float = 0.0
-    _answers: dict[str, Answer] = field(default_factory=dict)
+    out_of_money: int = 0
+    written_tokens: int = 0
+    _ways: list[Asker | BatchDesk] = field(default_factory=list)
+    _told_at: float = 0.0
 
-    def settle(self, requests: Sequence[Request]) -> dict[str, Answer]:
-        """Return what became of each request, by request hash; ask only for what no journal knows.
+    @property
+    def sent(self) -> int:
+        """Requests that went out."""
+        return sum(way.sent for way in self._ways)
+
+    @property
+    def spent_usd(self) -> float:
+        """What this run has spent, in US dollars."""
+        return sum(way.spent_usd for way in self._ways)
+
+    async def settle(self, requests: Iterable[list[Request]], count: int) -> None:
+        """Have every request of some lists settled, ``count`` in all; ask only for what no journal knows.
 
         Raises:
             SteerworksError: no request to this model can succeed for now; the text says why.
         """
-        wanted = {request.request_hash: request for request in requests}
-        self.total += len(wanted)
-        self._answers = find_answers(self.lake.root, self.journal, wanted)
-        known = Counter(answer.status for answer in self._answers.values())
-        self.done, self.failed = self.done + known["ok"], self.failed + known["failed"]
-        self.reused += len(self._answers)
+        self.total += count
+        self.known.refresh(self.journal)
+        missing = self._missing(requests)
+        if self.spec.batch:
+            await self._hand_in(missing, self.spec.batch)
+        elif first := next(missing, None):
+            self._tell()
+            await self._ask(itertools.chain([first], missing))
+        self.known.refresh(self.journal)
         self._tell()
-        missing = [request for key, request in wanted.items() if key not in self._answers]
-        if missing:
-            asyncio.run(self._ask(missing))
-        return self._answers
 
-    async def _ask(self, missing: list[Request]) -> None:
-        budget = Budget(self.models.models[self.model].prices, self.purse)
-        async with connect(self.models, self.model) as connection:
-            journal = Journal(self.journal)
-            asker = Asker(connection, self.models, self.model, journal, budget, self._take)
-            try:
-                await asker.ask(missing)
-            finally:
-                journal.close()
-                self.sent += asker.sent
+    async def settle_some(self, requests: list[Request]) -> dict[str, Answer]:
+        """Have some requests settled, few enough for memory, and return what became of each, by request hash.
+
+        Raises:
+            SteerworksError: as `settle`.
+        """
+        await self.settle([requests], len(requests))
+        answers = self.known.find(self.journal, [request.request_hash for request in requests])
+        return {r.request_hash: answers.get(r.request_hash) or self.unsettled.answer_to(r) for r in requests}
+
+    def _missing(self, requests: Iterable[list[Request]]) -> Iterator[Request]:
+        for some in requests:
+            known = self.known.statuses(self.journal, [request.request_hash for request in some])
+            self.reused += len(known)
+            self.done += sum(known.values())
+            self.failed += len(known) - sum(known.values())
+            yield from {r.request_hash: r for r in some if r.request_hash not in known}.values()
+
+    async def _ask(self, missing: Iterator[Request]) -> None:
+        async with self._open_journal() as (channel, journal):
+            asker = Asker(channel, journal, self.rank, self._take)
+            self._ways.append(asker)
+            await asker.ask(missing, self.total - self.done - self.failed)
+        if asker.out_of_money:
+            self.out_of_money = self.total - self.done - self.failed
+
+    async def _hand_in(self, missing: Iterator[Request], mode: BatchMode) -> None:
+        """Collect what has come back of the cell's batches, and hand in what is missing in no batch."""
+        log = BatchLog(self.journal)
+        if log.outstanding:
+            async with self._open_journal() as (channel, journal):
+                desk = BatchDesk(channel, mode, log, journal, self._take)
+                self._ways.append(desk)
+                await desk.collect()
+            self.known.refresh(self.journal)
+        self.unsettled.pending = {key for record in log.outstanding for key in log.requests(record)}
+        unknown = (request for request in missing if request.request_hash not in self.unsettled.pending)
+        if first := next(unknown, None):
+            async with self._open_journal() as (channel, journal):
+                desk = BatchDesk(channel, mode, log, journal, self._take)
+                self._ways.append(desk)
+                await desk.hand_in(itertools.chain([first], unknown))
+            self.unsettled.pending |= {key for record in log.outstanding for key in log.requests(record)}
+
+    @asynccontextmanager
+    async def _open_journal(self) -> AsyncIterator[tuple[Channel, Journal]]:
+        channel = await self.connect()
+        journal = Journal(self.journal)
+        try:
+            yield channel, journal
+        finally:
+            await journal.close()
 
     def _take(self, answer: Answer) -> None:
-        self._answers[answer.request_hash] = answer
-        self.asked += answer.attempts > 0
-        self.spent_usd += answer.cost_usd
+        self.asked += 1
         self.done += answer.status == "ok"
         self.failed += answer.status == "failed"
-        self._tell()
+        self.written_tokens += answer.completion_tokens or 0
+        if answer.answered_at is None:
+            self.unsettled.note(answer)
+        if time.monotonic() - self._told_at >= SECONDS_BETWEEN_UPDATES:
+            self._tell()
 
     def _tell(self) -> None:
-        self.progress.update(self.model, self.done, self.failed, self.total, self.spent_usd)
+        self._told_at = time.monotonic()
+        self.progress.update(
+            CellProgress(
+                self.model,
+                self.prompt_batch,
+                self.done,
+                self.failed + self.out_of_money,
+                self.total,
+                self.asked,
+                self.spent_usd,
+                self.out_of_money,
+            )
+        )
 
 
-@contextmanager
-def open_cell(
-    lake: Lake,
-    models: ModelsFile,
-    model: str,
-    prompt_batch: str,
-    progress: Progress,
-    purse: Purse,
-    purpose: str = "",
-) -> Iterator[OpenCell]:
-    """Open a cell for this process alone; wait while another has it."""
-    spec_of(models, model)
-    journal = journal_path(lake.root, model, prompt_batch, purpose)
-    with only_one_process(journal, progress):
-        yield OpenCell(lake, models, model, journal, progress, purse)
-
-
-def answer_cell(
-    lake: Lake,
-    models: ModelsFile,
-    model: str,
-    prompt_batch: str,
-    progress: Progress,
-    purse: Purse | None = None,
-) -> CellReport:
-    """Make one partition of `responses`: a row for each selected prompt and sample of a batch.
-
-    What any journal of the lake knows by request hash is not asked for again. Faults that the
-    next run may find gone, and requests that the money did not reach for (reason ``budget``), are
-    failed rows that the next run asks for.
-
-    Args:
-        lake: where `selected_prompts` is read and `responses` is written.
-        models: endpoints and models.
-        model: slug of the model.
-        prompt_batch: the batch.
-        progress: told after each answer.
-        purse: the run's money, which this cell takes from, even if it fails; None for no limit. The
-            limit is never exceeded as long as the server is paid for no more tokens than it counts.
+async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
+    """Have a cell answered, and make its partition of `responses`.
 
     Raises:
         SteerworksError: the batch or the model is unknown, the endpoint is down or turns everything
             away, or the disk does not take an answer. Answers until then are kept.
     """
     started = time.monotonic()
-    requests = requests_of_cell(models, model, prompt_batch, _selected(lake, prompt_batch))
-    with open_cell(lake, models, model, prompt_batch, progress, purse or Purse()) as cell:
-        answers = cell.settle(requests)
-        rows = [answers[request.request_hash].row(request) for request in requests]
-        table = pa.Table.from_pylist(rows, TABLES["responses"].schema)
-        lake.write("responses", {"model": model, "prompt_batch": prompt_batch}, table)
-    return _report(cell, prompt_batch, requests, answers, time.monotonic() - started)
+    form = RequestForm(models, cell.model)
+    wanted = requests_in_cell(cell.lake, form.spec, cell.prompt_batch)
+    await cell.settle(form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
+    figures = await _write_table(cell, form)
+    return _report(cell, figures, time.monotonic() - started)
 
 
-def _selected(lake: Lake, prompt_batch: str) -> Iterator[Mapping[str, object]]:
-    partition = {"prompt_batch": prompt_batch}
-    if not lake.exists("selected_prompts", partition):
+async def _write_table(cell: OpenCell, form: RequestForm) -> Figures:
+    figures = Figures()
+    partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
+    rows = rows_of_cell(cell.lake, form, cell.prompt_batch, cell.known, cell.unsettled, figures)
+    try:
+        with cell.lake.streaming("responses", partition) as write:
+            for table in rows:
+                write(table)
+                await asyncio.sleep(0)  # other cells are asking meanwhile
+    except OSError as error:
         raise SteerworksError(
-            f"the prompt batch `{prompt_batch}` has no `selected_prompts` yet. Take its prompts in, and materialise "
-            "`selected_prompts` for it, first."
-        )
-    return lake.read("selected_prompts", partition).iter_rows(named=True)
+            f"{cell.lake.root / 'responses'}: the table of {cell.model}, {cell.prompt_batch} cannot be written "
+            f"({error.strerror or error}). Free or repair the disk, and start again: the answers are kept."
+        ) from error
+    return figures
 
 
-def _report(
-    cell: OpenCell, prompt_batch: str, requests: Sequence[Request], answers: Mapping[str, Answer], seconds: float
-) -> CellReport:
-    wanted = [answers[request.request_hash] for request in requests]
-    reasons = Counter(answer.reason for answer in wanted if answer.reason)
-    latencies = sorted(answer.seconds for answer in wanted if answer.status == "ok" and answer.seconds is not None)
+def _report(cell: OpenCell, figures: Figures, seconds: float) -> CellReport:
     return CellReport(
         model=cell.model,
-        prompt_batch=prompt_batch,
-        wanted=len(wanted),
+        prompt_batch=cell.prompt_batch,
+        wanted=figures.rows,
         asked=cell.asked,
         reused=cell.reused,
         sent=cell.sent,
-        ok=sum(answer.status == "ok" for answer in wanted),
-        failed=dict(sorted(reasons.items())),
-        prompt_tokens=sum(answer.prompt_tokens or 0 for answer in wanted),
-        completion_tokens=sum(answer.completion_tokens or 0 for answer in wanted),
+        retries=max(0, cell.sent - cell.asked),
+        ok=figures.ok,
+        failed=dict(sorted(figures.failed.items())),
+        prompt_tokens=figures.prompt_tokens,
+        completion_tokens=figures.completion_tokens,
+        reasoning_tokens=figures.reasoning_tokens,
         cost_usd=cell.spent_usd,
         seconds=round(seconds, 3),
-        latency_median=_quantile(latencies, 0.5),
-        latency_95th=_quantile(latencies, 0.95),
+        tokens_per_second=round(cell.written_tokens / seconds, 3) if seconds else 0.0,
+        latency_median=figures.latency(0.5),
+        latency_95th=figures.latency(0.95),
+        latency_99th=figures.latency(0.99),
     )
-
-
-def _quantile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least this share of the sorted values does not exceed."""
-    return values[max(0, math.ceil(share * len(values)) - 1)] if values else None

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_project.generation.answers import Answer
-from dagster_project.generation.budget import Purse
-from dagster_project.generation.cell import open_cell
+from dagster_project.generation.engine import Cell, Engine
 from dagster_project.generation.journal import COMPLETION_FOLDER
+from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import Progress
-from dagster_project.generation.requests import Message, Request, make_request
+from dagster_project.generation.requests import Message, Request, RequestForm
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile
 
@@ -59,24 +59,28 @@ def complete_conversations(
         purse: the run's money; None for no limit. A turn that it does not reach has the reason ``budget``.
 
     Raises:
-        SteerworksError: as `answer_cell`; the turns until then are kept.
+        SteerworksError: as `answer_cells`; the turns until then are kept.
     """
+    form = RequestForm(models, model)
     results = {prompt_id: Completed([dict(turn) for turn in turns]) for prompt_id, turns in conversations.items()}
-    with open_cell(lake, models, model, prompt_batch, progress, purse or Purse(), COMPLETION_FOLDER) as cell:
-        while requests := _next_requests(models, model, prompt_batch, results):
-            answers = cell.settle(requests)
-            for request in requests:
-                conversation = results[request.prompt_id]
-                results[request.prompt_id] = _with_turn(conversation, model, answers[request.request_hash])
+    with Engine(lake, models, progress, purse) as engine:
+        engine.run(_write_turns(engine, form, prompt_batch, results))
     return results
 
 
-def _next_requests(
-    models: ModelsFile, model: str, prompt_batch: str, conversations: Mapping[str, Completed]
-) -> list[Request]:
+async def _write_turns(engine: Engine, form: RequestForm, prompt_batch: str, results: dict[str, Completed]) -> None:
+    async with engine.cell(Cell(form.model, prompt_batch), COMPLETION_FOLDER) as cell:
+        while requests := _next_requests(form, prompt_batch, results):
+            answers = await cell.settle_some(requests)
+            for request in requests:
+                conversation = results[request.prompt_id]
+                results[request.prompt_id] = _with_turn(conversation, form.model, answers[request.request_hash])
+
+
+def _next_requests(form: RequestForm, prompt_batch: str, conversations: Mapping[str, Completed]) -> list[Request]:
     """One request for each conversation that still has a gap: for the turn that comes first."""
     return [
-        make_request(models, model, prompt_batch, prompt_id, conversation.messages[:gap])
+        form.request(prompt_batch, prompt_id, conversation.messages[:gap])
         for prompt_id, conversation in conversations.items()
         if conversation.messages and (gap := _first_gap(conversation.messages))
     ]

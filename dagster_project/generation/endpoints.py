@@ -1,22 +1,33 @@
-"""One connection to an endpoint: the client that the `openai` package gives, and what comes back through it.
+"""One connection to an endpoint: what the `openai` package's client knows, and what comes back through it.
 
-Belongs here: addresses, keys, headers, and turning the client's exceptions into outcomes. Does
+The client reads the configuration as its users know it: address, key, organisation, extra headers. Requests take a
+lean path beside it: aiohttp, which the client's own fast transport rides on, with the client's address and headers.
+Through the client's typed models a call costs five times as much processor time, through its HTTP client twice.
+
+Belongs here: addresses, keys, headers, and turning the HTTP client's exceptions into outcomes. Does
 not belong here: when to ask, and whether to try again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
 
+from dagster_project.generation.answers import TO_JSON
 from dagster_project.generation.embedded import embedded_server
-from dagster_project.generation.replies import Fault, Outcome, read_answer, read_status
+from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
+from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, read_answer, read_status
 from dagster_project.settings import Endpoint, ModelsFile
 
 if TYPE_CHECKING:
+    import aiohttp
     import openai
 
 CONNECT_SECONDS = 10.0
@@ -26,40 +37,58 @@ NO_KEY = "no-key-needed"
 
 @dataclass(frozen=True)
 class Connection:
-    """An open connection to the endpoint of one model."""
+    """An open connection to the endpoint of one model.
+
+    ``client`` is for calls that are few; ``session`` carries the many, with the client's address and headers.
+    """
 
     client: openai.AsyncOpenAI
+    session: aiohttp.ClientSession = field(repr=False)
     name: str
     address: str
     api_key: str = field(repr=False)
     timeout_seconds: float
+    chat: str
 
-    async def send(self, body: dict[str, Any]) -> Outcome:
+    async def send(self, body: dict[str, Any]) -> tuple[Outcome, RateLimits]:
         """Send one request, once, and read what comes back. The key is never part of an outcome."""
-        import httpx2  # noqa: PLC0415 - comes with openai, which loads slowly
-        import openai  # noqa: PLC0415 - loads slowly
+        import aiohttp  # noqa: PLC0415 - loads slowly
 
         try:
-            async with asyncio.timeout(self.timeout_seconds):
-                reply = await self.client.post("/chat/completions", body=body, cast_to=httpx2.Response)
-            return read_answer(reply.content)
-        except openai.APIStatusError as error:
-            # Some servers repeat the key in their error messages; it must reach no file and no screen.
-            words = error.response.content.replace(self.api_key.encode(), b"***")
-            return read_status(error.status_code, words, error.response.headers)
+            async with (
+                asyncio.timeout(self.timeout_seconds),
+                self.session.post(self.chat, data=TO_JSON(body).encode(), allow_redirects=False) as reply,
+            ):
+                content = await reply.read()
+        except aiohttp.ClientError as error:
+            return self._broken(error), NO_LIMITS
         except TimeoutError:
-            return Fault("timeout", f"no answer within {self.timeout_seconds:g} seconds", replied=False)
-        except openai.APIConnectionError as error:
-            return self._broken(error)
+            words = f"no answer within {self.timeout_seconds:g} seconds"
+            return Fault("timeout", words, replied=False, may_cost=True), NO_LIMITS
+        return self._read(reply.status, content, reply.headers), read_limits(reply.headers)
 
-    def _broken(self, error: openai.APIConnectionError) -> Fault:
-        """Name the first cause: the client's own classes call a reset connection a timeout."""
+    def _read(self, status: int, content: bytes, headers: Mapping[str, str]) -> Outcome:
+        outcome = read_answer(content) if status == 200 else None
+        if isinstance(outcome, Answered):
+            return outcome
+        # Some servers repeat the key in their error messages; it must reach no file and no screen.
+        said = content.replace(self.api_key.encode(), b"***")
+        if status == 200:
+            return read_answer(said)
+        outcome = read_status(status, said, headers)
+        if isinstance(outcome, Dead):  # a redirection may repeat it in the address
+            return replace(outcome, problem=outcome.problem.replace(self.api_key, "***"))
+        return outcome
+
+    def _broken(self, error: Exception) -> Fault:
+        """Name the first cause."""
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = "timeout" if isinstance(cause, TimeoutError) else "connection"
         words = str(cause) or type(cause).__name__
-        return Fault(reason, words.replace(self.api_key, "***"), replied=False)
+        refused = isinstance(cause, ConnectionRefusedError)
+        return Fault(reason, words.replace(self.api_key, "***"), replied=False, may_cost=not refused)
 
 
 @asynccontextmanager
@@ -69,14 +98,43 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
     Raises:
         SteerworksError: the key is not in the environment, or the embedded model is not installed.
     """
+    _load_client()
     endpoint = models.endpoint_of(model)
     if endpoint.kind == "embedded":
         server = await asyncio.to_thread(embedded_server, endpoint.max_in_flight)
         address, api_key = server.base_url, server.api_key
     else:
-        address, api_key = endpoint.base_url or "", models.api_key_of(model) or NO_KEY
-    async with _client(endpoint, address, api_key) as client:
-        yield Connection(client, models.models[model].endpoint, address, api_key, endpoint.timeout_seconds)
+        address, api_key = (endpoint.base_url or "").rstrip("/"), models.api_key_of(model) or NO_KEY
+    client = _client(endpoint, address, api_key)
+    async with client, _session(endpoint, client) as session:
+        yield Connection(
+            client,
+            session,
+            models.models[model].endpoint,
+            address,
+            api_key,
+            endpoint.timeout_seconds,
+            str(client.base_url.join("chat/completions")),
+        )
+
+
+@cache
+def _load_client() -> None:
+    """Import the client's modules, and set them apart from what the garbage collector looks through.
+
+    They are some hundred thousand objects that stay until the process ends. Going through them again and again while
+    they are loaded, and once more at the end, takes half as long as a cell of a thousand requests.
+    """
+    gc.disable()
+    try:
+        import httpx2  # noqa: F401, PLC0415 - comes with openai, which loads slowly
+        import openai  # noqa: PLC0415 - loads slowly
+
+        openai.AsyncOpenAI, openai.DefaultAioHttpClient  # noqa: B018 - loaded when they are first named
+        if "duckdb" not in sys.modules:  # its binding complains at exit of whatever was set apart
+            gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenAI:
@@ -84,15 +142,43 @@ def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenA
     import openai  # noqa: PLC0415 - loads slowly
 
     timeout = httpx2.Timeout(endpoint.timeout_seconds, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds))
-    limits = httpx2.Limits(max_connections=endpoint.max_in_flight, max_keepalive_connections=endpoint.max_in_flight)
+    http = openai.DefaultAioHttpClient(
+        timeout=timeout,
+        trust_env=endpoint.kind != "embedded",
+        # A key goes nowhere but to the configured address; so without TLS there is nothing to load certificates for.
+        follow_redirects=False,
+        verify=not address.startswith("http://"),
+    )
     client = openai.AsyncOpenAI(
         base_url=address,
         api_key=api_key,
         max_retries=0,
         timeout=timeout,
         default_headers=endpoint.headers,
-        http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits, trust_env=endpoint.kind != "embedded"),
+        http_client=http,
     )
     # The client fills these from the environment; only what models.yaml says may go out.
     client.organization, client.project = endpoint.organization, None
     return client
+
+
+def _session(endpoint: Endpoint, client: openai.AsyncOpenAI) -> aiohttp.ClientSession:
+    """Return a session that sends what the client would send."""
+    import aiohttp  # noqa: PLC0415 - loads slowly
+    import httpx2  # noqa: PLC0415 - comes with openai, which loads slowly
+
+    headers = {**client.auth_headers, **client.default_headers}
+    context = httpx2.create_ssl_context() if client.base_url.scheme == "https" else False
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=context),
+        # The client marks headers that are to be left out.
+        headers={name: value for name, value in headers.items() if isinstance(value, str)},
+        timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds)),
+        proxy=None if endpoint.kind == "embedded" else _proxy(client),
+    )
+
+
+def _proxy(client: openai.AsyncOpenAI) -> str | None:
+    """Return the environment's proxy for the client's address: looked up once, and not for each request."""
+    address = client.base_url
+    return None if proxy_bypass(address.host) else getproxies().get(address.scheme)

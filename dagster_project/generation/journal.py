@@ -1,32 +1,31 @@
 """The journal of a cell: every answer and every permanent failure, one JSON object a line, only added to.
 
-Whatever `answer_cell` knows, it knows from here; the `responses` table is made from it. A line is
+Whatever `answer_cells` knows, it knows from here; the `responses` table is made from it. A line is
 on the disk before its request counts as done, and a line that was torn by a crash is cut off when
 the journal is next opened for writing.
 
-Belongs here: writing lines durably, and finding them again by request hash over all journals of
-the lake. Does not belong here: asking, and faults that a later run may find gone.
+Belongs here: writing lines durably, reading them back, one process at a time. Does not belong here:
+finding lines over all journals (`known`), asking, and faults that a later run may find gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
-from collections import deque
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.answers import HASH_IN_LINE, Answer
+from dagster_project.generation.answers import Answer
 from dagster_project.generation.progress import Progress
 from dagster_project.whole_files import flush
 
 FOLDER = "journal"
 COMPLETION_FOLDER = "completion"
+SECONDS_BETWEEN_LOOKS = 0.5
 _BLOCK_BYTES = 1 << 16
 
 
@@ -35,78 +34,89 @@ def journal_path(lake_root: Path, model: str, prompt_batch: str, purpose: str = 
     return lake_root / FOLDER / purpose / f"model={model}" / f"prompt_batch={prompt_batch}.jsonl"
 
 
+def journals(lake_root: Path) -> list[Path]:
+    """Return all journals of a lake, sorted by path."""
+    return sorted((lake_root / FOLDER).rglob("*.jsonl"))
+
+
 class Journal:
     """A journal open for writing; whoever opens it holds the cell's lock (`only_one_process`).
 
-    Lines that come while others are on their way to the disk go there together, with one fsync.
+    A line reaches the file at once, so that a kill of the process cannot lose it, and the disk soon: lines that come
+    while the disk is at work go there together, with one fsync. The file is made with the first line.
+
+    Raises:
+        SteerworksError: the disk does not let it be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        _cut_torn_line(self._file)
-        flush(path.parent)
-        self._end = os.fstat(self._file).st_size
-        self._pending: deque[bytes] = deque()
-        self._appended = 0
-        self._durable = 0
         self._failure: SteerworksError | None = None
-        self._committing = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._end = _cut_torn_line(self._file)
+            flush(path.parent)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._on_disk = self._end
         self._turn = asyncio.Lock()
 
-    async def append(self, answer: Answer) -> None:
-        """Return when the answer is on the disk.
+    def write(self, answer: Answer) -> int:
+        """Write a line, whole or not at all: half a line would spoil the line after it. Return where it ends.
+
+        Raises:
+            SteerworksError: the disk does not take it, or did not take an earlier one.
+        """
+        if self._failure:
+            raise self._failure
+        line = answer.line()
+        remaining = memoryview(line)
+        try:
+            while remaining:
+                remaining = remaining[os.write(self._file, remaining) :]
+        except OSError as error:
+            os.ftruncate(self._file, self._end)
+            raise self._failed(error) from error
+        self._end += len(line)
+        return self._end
+
+    async def on_disk(self, end: int) -> None:
+        """Return when the disk holds everything up to ``end``, which `write` returned.
 
         Raises:
             SteerworksError: the disk does not take it.
         """
-        self._pending.append(answer.line())
-        self._appended += 1
-        mine = self._appended
         async with self._turn:
-            if self._durable < mine:  # else it went along with an earlier one
-                await asyncio.to_thread(self._commit)
-
-    def close(self) -> None:
-        """Write what is left, and close the file; a commit that is under way in its thread goes first."""
-        try:
-            if self._pending and not self._failure:
-                self._commit()
-        finally:
-            with self._committing:
-                os.close(self._file)
-
-    def _commit(self) -> None:
-        with self._committing:
+            if self._on_disk >= end:  # it went along with another one
+                return
             if self._failure:
                 raise self._failure
-            lines = [self._pending.popleft() for _ in range(len(self._pending))]
+            written = self._end
             try:
-                self._write(b"".join(lines))
+                await asyncio.to_thread(os.fsync, self._file)
             except OSError as error:
-                self._failure = SteerworksError(
-                    f"{self.path}: the journal cannot be written ({error.strerror}). Free or repair the disk, "
-                    "and start again: the answers before are kept."
-                )
-                raise self._failure from error
-            self._durable += len(lines)
+                raise self._failed(error) from error
+            self._on_disk = written
 
-    def _write(self, content: bytes) -> None:
-        """Write all or nothing: half a line in the middle of the file would spoil the line after it."""
-        remaining = memoryview(content)
+    async def close(self) -> None:
+        """Have the disk hold all that was written, and close the file."""
         try:
-            while remaining:
-                remaining = remaining[os.write(self._file, remaining) :]
-            os.fsync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._end)
-            raise
-        self._end += len(content)
+            if not self._failure:
+                await self.on_disk(self._end)
+        finally:
+            os.close(self._file)
+
+    def _failed(self, error: OSError) -> SteerworksError:
+        self._failure = SteerworksError(
+            f"{self.path}: the journal cannot be written ({error.strerror}). Free or repair the disk, "
+            "and start again: the answers before are kept."
+        )
+        return self._failure
 
 
-def _cut_torn_line(file: int) -> None:
-    """Cut off what comes after the last line end: a crash tore it, and its request is asked again."""
+def _cut_torn_line(file: int) -> int:
+    """Cut off what comes after the last line end: a crash tore it, and its request is asked again. Return the end."""
     end = os.fstat(file).st_size
     position = end
     while position > 0:
@@ -119,10 +129,11 @@ def _cut_torn_line(file: int) -> None:
     if position < end:
         os.ftruncate(file, position)
         os.fsync(file)
+    return position
 
 
-def read_answers(path: Path, wanted: Collection[str] | None = None) -> Iterator[Answer]:
-    """Yield a journal's answers in order, all or those with a wanted request hash; a torn last line is none.
+def read_answers(path: Path) -> Iterator[Answer]:
+    """Yield a journal's answers in order; a torn last line is none.
 
     Raises:
         SteerworksError: a whole line is no answer.
@@ -131,56 +142,50 @@ def read_answers(path: Path, wanted: Collection[str] | None = None) -> Iterator[
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            if wanted is not None and line[HASH_IN_LINE].decode("ascii", "replace") not in wanted:
-                continue
             try:
                 yield Answer.from_line(line)
             except (ValueError, TypeError):
-                raise SteerworksError(
-                    f"{path}:{number}: this line is not an answer. Something other than Steerworks changed the "
-                    "journal; take the line out, and start again: its request is asked once more."
-                ) from None
+                raise no_answer(path, number) from None
 
 
-def find_answers(lake_root: Path, own: Path, wanted: Collection[str]) -> dict[str, Answer]:
-    """Return what is known of the wanted requests, by request hash.
+def no_answer(path: Path, number: int) -> SteerworksError:
+    """Return the error about a line that is no answer."""
+    return SteerworksError(
+        f"{path}:{number}: this line is not an answer. Something other than Steerworks changed the "
+        "journal; take the line out, and start again: its request is asked once more."
+    )
 
-    The cell's own journal comes first, with its failures. Other journals give answers, the
-    earliest of each; not failures, for the endpoint may have been mended since it refused.
+
+@asynccontextmanager
+async def only_one_process(journal: Path, progress: Progress) -> AsyncIterator[None]:
+    """Hold the lock beside a journal; wait, and say so, while another run works on the same cell.
+
+    Raises:
+        SteerworksError: the lock's file cannot be made or opened.
     """
-    known: dict[str, Answer] = {}
-    if own.exists():
-        for answer in read_answers(own, wanted):
-            known.setdefault(answer.request_hash, answer)
-    missing = set(wanted) - set(known)
-    if missing:
-        known |= _earliest_elsewhere(lake_root, own, missing)
-    return known
-
-
-def _earliest_elsewhere(lake_root: Path, own: Path, missing: set[str]) -> dict[str, Answer]:
-    found: dict[str, Answer] = {}
-    for path in sorted((lake_root / FOLDER).rglob("*.jsonl")):
-        if path == own:
-            continue
-        for answer in read_answers(path, missing):
-            earlier = found.get(answer.request_hash)
-            if answer.status == "ok" and (earlier is None or str(answer.answered_at) < str(earlier.answered_at)):
-                found[answer.request_hash] = answer
-    return found
-
-
-@contextmanager
-def only_one_process(journal: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock beside a journal; wait, and say so, while another run works on the same cell."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(journal.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.waiting(f"another run works on {journal.parent.name} {journal.stem}; waiting until it is done")
-        lock.acquire()
+    said = False
+    while not _acquire(lock):
+        if not said:
+            progress.waiting(f"another run works on {journal.parent.name} {journal.stem}; waiting until it is done")
+            said = True
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock) -> bool:
+    path = Path(lock.lock_file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise SteerworksError(
+            f"{path}: the lock of the cell cannot be taken ({error.strerror or error}). Free or repair the disk, or "
+            "make the file writable, and start again: the answers before are kept."
+        ) from error
+    return True

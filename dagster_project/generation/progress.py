@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
+@dataclass(frozen=True, slots=True)
+class CellProgress:
+    """How far one cell has come: ``done`` (answered) and ``failed`` of ``total``; at the end they add up to it.
+
+    ``asked`` of them were settled by this run, for ``cost_usd`` US dollars; the others were known before, or are
+    ``out_of_money``: failed for now, as the money did not reach for them.
+    """
+
+    model: str
+    prompt_batch: str
+    done: int
+    failed: int
+    total: int
+    asked: int
+    cost_usd: float
+    out_of_money: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every request is settled."""
+        return self.done + self.failed >= self.total
+
+
 class Progress(Protocol):
-    """A listener; called from the thread that asks, and often, so it must be quick."""
+    """A listener; called from the thread that asks, a few times a second for each cell, so it must be quick."""
 
-    def update(self, model: str, done: int, failed: int, total: int, cost_usd: float) -> None:
-        """Take the figures of one model: at the end ``done`` (answered) and ``failed`` add up to ``total``.
-
-        ``cost_usd`` is what this run has spent on the model so far, in US dollars.
-        """
+    def update(self, cell: CellProgress) -> None:
+        """Take the figures of one cell."""
 
     def waiting(self, message: str) -> None:
         """Take the reason why nothing happens for now."""
@@ -21,7 +42,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Says nothing."""
 
-    def update(self, model: str, done: int, failed: int, total: int, cost_usd: float) -> None:
+    def update(self, cell: CellProgress) -> None:
         """Ignore the figures."""
 
     def waiting(self, message: str) -> None:

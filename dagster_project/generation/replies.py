@@ -15,52 +15,83 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagster_project.generation.limits.rate_headers import read_retry_after
+
 TRY_AGAIN = frozenset({408, 409, 425, 429})
+TURNED_AWAY = frozenset({429, 503, 529})
+"""Said of the load, not of the request: it may come more often than other faults."""
 DEAD = {
     401: "does not accept the key",
     402: "wants to be paid first",
     403: "does not permit this",
     404: "does not know this address or model",
 }
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DETAIL_CHARACTERS = 300
 _CONTEXT = re.compile(
     r"context[ _](length|size|window)|maximum context|max_model_len|too many tokens|prompt is too long", re.IGNORECASE
 )
+_FILTERED = re.compile(r"content[ _](filter|management|policy)|moderation|safety system", re.IGNORECASE)
+_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them; None where it leaves them out. Reasoning is a part of completion."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """Tokens read and written; None if one of the two is unknown."""
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+
+UNKNOWN_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer; counts of tokens are None where the server leaves them out."""
+    """An answer, and what the model thought before it, if the server tells."""
 
     text: str
     finish_reason: str | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
+    usage: Usage = UNKNOWN_USAGE
+    reasoning: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refused:
     """No further try can mend this request. Tokens are paid for all the same, unless it was turned away ``unpaid``."""
 
     reason: str
     detail: str = ""
     finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    usage: Usage = UNKNOWN_USAGE
     unpaid: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """May be gone at the next try. ``replied`` is False if nothing was heard from the server at all."""
+    """May be gone at the next try.
+
+    ``replied`` is False if nothing was heard from the server at all; ``may_cost`` says that the server may have
+    worked on the request, and charge for it, all the same.
+    """
 
     reason: str
     detail: str = ""
     retry_after: float | None = None
     replied: bool = True
+    turned_away: bool = False
+    may_cost: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dead:
     """No request to this model can succeed until somebody mends the cause."""
 
@@ -75,19 +106,55 @@ def read_answer(body: bytes) -> Outcome:
     """Read the body of a reply with status 200."""
     try:
         reply = json.loads(body)
+        if status := _status_within(reply):
+            return read_status(status, body, {})
         choice = reply["choices"][0]
-        content = choice["message"].get("content")
-        usage = reply.get("usage") or {}
-        tokens = (_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return Fault("bad_json")
+        message = choice["message"]
+        content = message.get("content")
+        usage = _usage(reply.get("usage"))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return Fault("bad_json", _words(body), may_cost=True)
     finish_reason = choice.get("finish_reason")
-    finish_reason = finish_reason if isinstance(finish_reason, str) else None
+    finish_reason = _whole_characters(finish_reason) if isinstance(finish_reason, str) else None
     if finish_reason == "content_filter":
-        return Refused("content_filter", "", finish_reason, *tokens)
-    if not isinstance(content, str) or not content.strip():
-        return Refused("empty_answer", "", finish_reason, *tokens)
-    return Answered(_whole_characters(content), finish_reason, *tokens)
+        return Refused("content_filter", "", finish_reason, usage)
+    text, reasoning = _apart(content, message)
+    if not text.strip():
+        # A model that thinks too long never comes to its answer; more tokens may help, another try will not.
+        return Refused("length" if finish_reason == "length" else "empty_answer", "", finish_reason, usage)
+    return Answered(text, finish_reason, usage, reasoning)
+
+
+def _status_within(reply: Any) -> int | None:
+    """Some servers say 200, and tell of an error within: then its status counts."""
+    error = None if reply.get("choices") else reply.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def _apart(content: Any, message: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the answer and the reasoning: some servers give them apart, others the one within the other."""
+    text = _whole_characters(_text_of(content))
+    told = next((message[key] for key in ("reasoning_content", "reasoning") if isinstance(message.get(key), str)), "")
+    if not told and (thought := _THOUGHT.match(text)):
+        return text[thought.end() :], thought[1].strip() or None
+    return text, _whole_characters(told) or None
+
+
+def _text_of(content: Any) -> str:
+    """Some servers give the answer in parts, of which those of type `text` make it up."""
+    if isinstance(content, list):
+        parts = (part for part in content if isinstance(part, dict) and part.get("type") == "text")
+        return "".join(str(part.get("text") or "") for part in parts)
+    return content if isinstance(content, str) else ""
+
+
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, dict):
+        return UNKNOWN_USAGE
+    details = usage.get("completion_tokens_details")
+    reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else usage.get("reasoning_tokens")
+    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(reasoning))
 
 
 def read_status(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
@@ -95,12 +162,17 @@ def read_status(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome
     detail = _detail(body)
     if status in DEAD:
         return Dead(f"{DEAD[status]} (status {status})", detail)
+    if status in REDIRECTS:
+        location = _whole_characters(headers.get("location", "nowhere"))
+        return Dead(f"sends elsewhere, to {location} (status {status})", detail)
     if status == 429 and "insufficient_quota" in detail:
         return Dead("has no credit left for this key (status 429)", detail)
     if status in TRY_AGAIN or status >= 500:
-        return Fault(f"http_{status}", detail, _retry_after(headers))
+        return Fault(f"http_{status}", detail, read_retry_after(headers), turned_away=status in TURNED_AWAY)
     if _CONTEXT.search(detail):
         return Refused("context_overflow", detail, unpaid=True)
+    if _FILTERED.search(detail):
+        return Refused("content_filter", detail, unpaid=True)
     return Refused(f"http_{status}", detail, unpaid=True)
 
 
@@ -109,7 +181,7 @@ def _detail(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     try:
         error = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:DETAIL_CHARACTERS]
     if isinstance(error, dict) and "error" in error:
         error = error["error"]
@@ -119,20 +191,12 @@ def _detail(body: bytes) -> str:
     return text[:DETAIL_CHARACTERS]
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks for; dates, which few servers send, fall back on our own backoff."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0 <= seconds < float("inf"):
-            return seconds
-    return None
+def _words(body: bytes) -> str:
+    return _whole_characters(body[:DETAIL_CHARACTERS].decode("utf-8", "replace"))
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < 2**31 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
 
 
 def _whole_characters(text: str) -> str:

@@ -6,25 +6,30 @@ belong here: prices, limits and addresses, which change how a request is sent bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json, digest, stable_id
+from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile, ModelSpec
 
 Message = Mapping[str, str]
+PROMPT_COLUMNS = ("prompt_id", "messages", "conversation_hash", "selected")
+BYTES_A_TOKEN = 4
+"""Of English text, about."""
+LONGEST_MESSAGE_MARKS = 16
+"""Allowance, in tokens, for the marks that a chat template puts around each message."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request to one model.
 
     ``body`` is the JSON object as sent; ``parameters`` is the JSON text of its sampling parameters
     and system prompt, as the `responses` table keeps it; ``conversation_hash`` is of the messages
-    without that system prompt, as `selected_prompts` has it.
+    without that system prompt, as `selected_prompts` has it; ``max_tokens`` is the most that the answer may have.
     """
 
     model: str
@@ -35,6 +40,7 @@ class Request:
     parameters: str
     conversation_hash: str
     request_hash: str
+    max_tokens: int
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -42,73 +48,112 @@ class Request:
         rendered: list[dict[str, str]] = self.body["messages"]
         return rendered
 
-    @cached_property
+    @property
     def response_id(self) -> str:
         """The id that the answer has in the `responses` table."""
         return stable_id("r", [self.model, self.prompt_id, self.request_hash])
 
+    @property
+    def most_prompt_tokens(self) -> int:
+        """A bound on the tokens that the server reads: a token is at least one byte of text."""
+        return sum(len(message["content"].encode()) + LONGEST_MESSAGE_MARKS for message in self.messages)
 
-def make_request(
-    models: ModelsFile,
-    model: str,
-    prompt_batch: str,
-    prompt_id: str,
-    conversation: Sequence[Message],
-    sample_index: int = 0,
-) -> Request:
-    """Render one request.
+    @property
+    def likely_prompt_tokens(self) -> int:
+        """A guess of the tokens that the server reads."""
+        return self.most_prompt_tokens // BYTES_A_TOKEN
 
-    The hash covers the messages as rendered, the endpoint's and the model's name, the revision, the
-    sampling parameters as sent and the sample index; so a changed temperature asks anew, and a
-    changed price, limit or address does not. The endpoint counts by its name in models.yaml: two
-    endpoints may serve different weights, on different terms, under one model name.
+
+class RequestForm:
+    """Renders requests to one model; what all of them share is worked out once.
+
+    Args:
+        models: endpoints and models.
+        model: slug of the model.
+
+    Raises:
+        SteerworksError: no model has this slug.
     """
-    spec = spec_of(models, model)
-    system = [{"role": "system", "content": spec.system_prompt}] if spec.system_prompt else []
-    messages = system + _plain(conversation)
-    sampling = _sampling_as_sent(spec, sample_index)
-    asked = {
-        "messages": messages,
-        "endpoint": spec.endpoint,
-        "name": spec.name,
-        "revision": spec.revision,
-        "sampling": sampling,
-        "sample_index": sample_index,
-    }
-    return Request(
-        model=model,
-        prompt_batch=prompt_batch,
-        prompt_id=prompt_id,
-        sample_index=sample_index,
-        body={"model": spec.name, "messages": messages, **sampling},
-        parameters=canonical_json({**sampling, "system_prompt": spec.system_prompt}),
-        conversation_hash=conversation_hash(conversation),
-        request_hash=digest(asked),
-    )
+
+    def __init__(self, models: ModelsFile, model: str) -> None:
+        self.model = model
+        self.spec = spec_of(models, model)
+        self._system = [{"role": "system", "content": self.spec.system_prompt}] if self.spec.system_prompt else []
+        self._samplings = [_sampling_as_sent(self.spec, index) for index in range(self.spec.samples)]
+        self._parameters = [
+            canonical_json({**sampling, "system_prompt": self.spec.system_prompt}) for sampling in self._samplings
+        ]
+
+    def request(
+        self,
+        prompt_batch: str,
+        prompt_id: str,
+        conversation: Sequence[Message],
+        sample_index: int = 0,
+        known_hash: str | None = None,
+    ) -> Request:
+        """Render one request; ``known_hash`` is the conversation's, where it is known already.
+
+        The hash covers the messages as rendered, the endpoint's and the model's name, the revision, the
+        sampling parameters as sent and the sample index; so a changed temperature asks anew, and a
+        changed price, limit or address does not. The endpoint counts by its name in models.yaml: two
+        endpoints may serve different weights, on different terms, under one model name.
+        """
+        messages = self._system + _plain(conversation)
+        sampling = self._samplings[sample_index]
+        asked = {
+            "messages": messages,
+            "endpoint": self.spec.endpoint,
+            "name": self.spec.name,
+            "revision": self.spec.revision,
+            "sampling": sampling,
+            "sample_index": sample_index,
+        }
+        return Request(
+            model=self.model,
+            prompt_batch=prompt_batch,
+            prompt_id=prompt_id,
+            sample_index=sample_index,
+            body={"model": self.spec.name, "messages": messages, **sampling},
+            parameters=self._parameters[sample_index],
+            conversation_hash=known_hash or conversation_hash(conversation),
+            request_hash=digest(asked),
+            max_tokens=self.spec.sampling.most_tokens,
+        )
+
+    def of_cell(self, lake: Lake, prompt_batch: str, rows: int) -> Iterator[list[Request]]:
+        """Yield the requests of one cell, those to at most ``rows`` prompts at a time, by prompt id and sample.
+
+        Each selected prompt is asked as often as the model has samples.
+
+        Raises:
+            SteerworksError: the batch has no `selected_prompts`.
+        """
+        partition = {"prompt_batch": prompt_batch}
+        if not lake.exists("selected_prompts", partition):
+            raise SteerworksError(
+                f"the prompt batch `{prompt_batch}` has no `selected_prompts` yet. Take its prompts in, and "
+                "materialise `selected_prompts` for it, first."
+            )
+        for batch in lake.batches("selected_prompts", partition, PROMPT_COLUMNS, rows):
+            yield [
+                self.request(prompt_batch, row["prompt_id"], row["messages"], sample_index, row["conversation_hash"])
+                for row in batch.to_pylist()
+                if row["selected"]
+                for sample_index in range(self.spec.samples)
+            ]
+
+
+def requests_in_cell(lake: Lake, spec: ModelSpec, prompt_batch: str) -> int:
+    """Return how many requests a cell has, without rendering them; 0 if its prompts are not selected yet."""
+    batches = lake.batches("selected_prompts", {"prompt_batch": prompt_batch}, ["selected"], 1 << 16)
+    selected: int = sum(batch.column(0).true_count for batch in batches)
+    return spec.samples * selected
 
 
 def conversation_hash(conversation: Sequence[Message]) -> str:
     """Return the hash of a conversation, by which an answer is known to belong to exactly these turns."""
     return digest(_plain(conversation))
-
-
-def requests_of_cell(
-    models: ModelsFile, model: str, prompt_batch: str, prompts: Iterable[Mapping[str, Any]]
-) -> list[Request]:
-    """Return the requests of one cell: each selected prompt, as often as the model has samples.
-
-    Args:
-        models: endpoints and models.
-        model: slug of the model.
-        prompt_batch: the batch that the prompts are of.
-        prompts: rows of `selected_prompts`; only those with ``selected`` are asked.
-    """
-    return [
-        make_request(models, model, prompt_batch, prompt["prompt_id"], prompt["messages"], sample_index)
-        for prompt in prompts
-        if prompt["selected"]
-        for sample_index in range(spec_of(models, model).samples)
-    ]
 
 
 def spec_of(models: ModelsFile, model: str) -> ModelSpec:
@@ -130,7 +175,7 @@ def _plain(conversation: Sequence[Message]) -> list[dict[str, str]]:
 
 def _sampling_as_sent(spec: ModelSpec, sample_index: int) -> dict[str, Any]:
     """A fixed seed would give every sample of a prompt the same answer, so each sample has its own."""
-    sampling = spec.sampling.model_dump(mode="json", exclude_none=True)
+    sampling = spec.sampling.as_sent()
     if "seed" in sampling:
         sampling["seed"] += sample_index
     return sampling

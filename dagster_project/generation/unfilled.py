@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
+import pyarrow as pa
 
 from dagster_project.generation.requests import spec_of
 from dagster_project.lake import Lake, Session
@@ -30,8 +30,9 @@ def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list
         SteerworksError: no model has one of the slugs.
     """
     samples = [{"model": slug, "samples": spec_of(models, slug).samples} for slug in slugs]
+    schema = pa.schema([("model", pa.string()), ("samples", pa.int32())])
     with Session() as session:
         session.table(lake, "selected_prompts")
         session.table(lake, "responses")
-        session.frame("models", pl.DataFrame(samples, schema={"model": pl.String, "samples": pl.Int32}))
+        session.frame("models", pa.Table.from_pylist(samples, schema))
         return session.query("responses/unfilled_cells").rows()

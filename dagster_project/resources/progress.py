@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import time
 
-from dagster_project.generation import Progress
+from dagster_project.generation import CellProgress, Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 class LogProgress:
-    """Writes a line to the run's log every few seconds, and one at the end."""
+    """Writes a line for a cell to the run's log every few seconds, and one when it is whole."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._last = time.monotonic()
+        self._last: dict[tuple[str, str], float] = {}
 
-    def update(self, model: str, done: int, failed: int, total: int, cost_usd: float) -> None:
-        """Log the figures if the last line is old enough, or if all is done."""
-        now = time.monotonic()
-        if done + failed >= total or now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            self._log.info(f"{model}: {done} of {total} answered, {failed} failed, {cost_usd:.4f} USD")
+    def update(self, cell: CellProgress) -> None:
+        """Log the figures if the cell's last line is old enough, or if all is done."""
+        now, key = time.monotonic(), (cell.model, cell.prompt_batch)
+        if cell.is_over or now - self._last.setdefault(key, now) >= SECONDS_BETWEEN_LINES:
+            self._last[key] = now
+            self._log.info(
+                f"{cell.model}, {cell.prompt_batch}: {cell.done} of {cell.total} answered, {cell.failed} failed, "
+                f"{cell.cost_usd:.4f} USD"
+            )
 
     def waiting(self, message: str) -> None:
         """Log why nothing happens."""

@@ -18,7 +18,7 @@ from dagster_project.settings.automation import AutomationFile
 from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
 from dagster_project.settings.curation import CurationFile
 from dagster_project.settings.home import Home
-from dagster_project.settings.models import Endpoint, ModelsFile, ModelSpec, Terms
+from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.releases import ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
 from dagster_project.settings.vendors import Vendor, VendorsFile
@@ -28,6 +28,7 @@ __all__ = [
     "PROJECT_ROOT",
     "AgreementPolicy",
     "AutomationFile",
+    "BatchMode",
     "Campaign",
     "CurationFile",
     "Endpoint",
@@ -74,6 +75,11 @@ class Settings:
         """Which prompts enter; its completion model is checked against `models.yaml`."""
         curation = load_model(self.folder / "curation.yaml", CurationFile)
         self._require_models("curation.yaml: completion_model", (curation.completion_model,))
+        if self.models.models[curation.completion_model].batch:
+            raise SteerworksError(
+                f"{self.folder / 'curation.yaml'}: completion_model: `{curation.completion_model}` is asked through a "
+                "Batch API, which takes a day for each turn. Name a model without `batch` in models.yaml."
+            )
         return curation
 
     @cached_property

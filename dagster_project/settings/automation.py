@@ -36,4 +36,5 @@ class AutomationFile(Strict):
     nightly_responses: NightlyResponses = NightlyResponses()
     nightly_prompts: NightlyPrompts = NightlyPrompts()
     weekly_candidate: WeeklyCandidate = WeeklyCandidate()
+    batches_seconds: int = Field(default=300, ge=10, description="between two looks at batches that are out")
     inbox_seconds: int = Field(default=30, ge=5, description="between two looks into the inbox")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,9 +12,21 @@ from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
 EndpointKind = Literal["openai", "embedded"]
+NOT_EXTRA = {"model", "messages", "n", "stream", "system_prompt"}
 
 
-class Endpoint(Strict):
+class Limits(Strict):
+    """How much may be asked: of an endpoint by all its models together, or of one model. Null: no limit of ours.
+
+    They hold for all processes that work on one home.
+    """
+
+    max_in_flight: int | None = Field(default=None, ge=1, le=10_000)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1, description="read and written")
+
+
+class Endpoint(Limits):
     """An OpenAI-compatible server, or the small model that runs inside this process.
 
     Keys come from the environment variable that ``api_key_env`` names, never from the file.
@@ -26,7 +38,6 @@ class Endpoint(Strict):
     organization: str | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     max_in_flight: int = Field(default=16, ge=1, le=10_000)
-    requests_per_minute: int | None = Field(default=None, ge=1)
     timeout_seconds: float = Field(default=120, gt=0)
 
     @model_validator(mode="after")
@@ -39,15 +50,46 @@ class Endpoint(Strict):
 
 
 class Sampling(Strict):
-    """Sampling parameters, sent as the chat API names them; null means the server's own default."""
+    """Sampling parameters, sent as the chat API names them; null means the server's own default.
 
-    max_tokens: int = Field(gt=0)
+    ``extra_body`` holds what a server takes beyond these, such as vLLM's ``top_k`` or ``chat_template_kwargs``.
+    """
+
+    max_tokens: int | None = Field(default=None, gt=0)
+    max_completion_tokens: int | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+    reasoning_effort: str | None = None
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _ends_somewhere(self) -> Self:
+        if (self.max_tokens is None) == (self.max_completion_tokens is None):
+            raise ValueError(
+                "an answer needs a limit: give `max_tokens`, or `max_completion_tokens` where the server wants that "
+                "(reasoning models do), and not both"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _extra_is_beyond_the_rest(self) -> Self:
+        if taken := sorted(set(self.extra_body) & (set(type(self).model_fields) | NOT_EXTRA)):
+            raise ValueError(f"`extra_body` may not hold {', '.join(taken)}: these have a place of their own")
+        return self
+
+    @property
+    def most_tokens(self) -> int:
+        """The most tokens that an answer may have, reasoning included where the server counts it."""
+        return self.max_tokens or self.max_completion_tokens or 0
+
+    def as_sent(self) -> dict[str, Any]:
+        """Return the parameters as keys of the request's JSON object."""
+        named = self.model_dump(mode="json", exclude_none=True, exclude={"extra_body"})
+        return named | self.extra_body
 
 
 class Prices(Strict):
@@ -55,6 +97,11 @@ class Prices(Strict):
 
     input_usd_per_million: float = Field(default=0, ge=0)
     output_usd_per_million: float = Field(default=0, ge=0)
+
+    @property
+    def are_zero(self) -> bool:
+        """Whether nothing costs anything."""
+        return not self.input_usd_per_million and not self.output_usd_per_million
 
 
 class Terms(Strict):
@@ -65,8 +112,20 @@ class Terms(Strict):
     url: str | None = None
 
 
-class ModelSpec(Strict):
-    """One model: one endpoint, one revision, one set of sampling parameters."""
+class BatchMode(Strict):
+    """The endpoint's Batch API: cheaper and slower; prices of the model are those of the Batch API."""
+
+    max_requests: int = Field(default=50_000, ge=1, le=1_000_000, description="in one batch")
+    max_megabytes: int = Field(default=100, ge=1, description="of one batch's file")
+    completion_window: str = "24h"
+
+
+class ModelSpec(Limits):
+    """One model: one endpoint, one revision, one set of sampling parameters.
+
+    Its limits hold beside those of its endpoint. ``max_usd`` is what the model may cost in all,
+    ``max_usd_per_day`` on one day (UTC).
+    """
 
     endpoint: str
     name: str = Field(min_length=1)
@@ -76,14 +135,18 @@ class ModelSpec(Strict):
     sampling: Sampling
     samples: int = Field(default=1, ge=1, le=64)
     prices: Prices = Prices()
+    max_usd: float | None = Field(default=None, ge=0)
+    max_usd_per_day: float | None = Field(default=None, ge=0)
+    batch: BatchMode | None = None
     terms: Terms
 
 
 class ModelsFile(Strict):
-    """The whole file: endpoints by name, models by slug."""
+    """The whole file: endpoints by name, models by slug, and what all models together may cost on one day (UTC)."""
 
     endpoints: dict[Slug, Endpoint] = Field(min_length=1)
     models: dict[Slug, ModelSpec] = Field(min_length=1)
+    max_usd_per_day: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _endpoints_exist(self) -> Self:

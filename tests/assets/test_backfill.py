@@ -10,15 +10,17 @@ import dagster as dg
 import pytest
 import yaml
 
-from dagster_project.automation import spending
+from dagster_project.automation import range_tags, spending
 from dagster_project.cli.backfill import backfill
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.responses import verify
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import Home, Settings
+from tests.generation.cells import until
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +126,100 @@ def test_a_backfill_goes_on_after_a_model_that_fails_and_ends_with_its_reason(
             backfill()
     rows = Lake(home.lake).read("responses")
     assert Counter(rows["model"]) == {"zest": 3}
+
+
+def test_cells_show_as_they_are_filled_and_the_run_then_says_what_was_not(
+    config: Path, home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    """What is whole counts although the run fails, and a cell that failed is missing alone."""
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server, dg.instance_for_test() as instance:
+        configure(config, server.address, "first", "down")
+        instance.add_dynamic_partitions("prompt_batch", list(BATCHES))
+        definitions = build_defs(Settings(config, home))
+        for batch in BATCHES:
+            definitions.resolve_job_def("prompts_job").execute_in_process(instance=instance, partition_key=batch)
+        tags = range_tags("down|spring", "first|summer")
+        result = definitions.resolve_job_def("responses_job").execute_in_process(
+            instance=instance, tags=tags, raise_on_error=False
+        )
+        assert not result.success
+        key = dg.AssetKey("responses")
+        assert instance.get_materialized_partitions(key) == {"first|spring", "first|summer"}
+        [latest] = instance.fetch_materializations(
+            dg.AssetRecordsFilter(key, asset_partitions=["first|spring"]), limit=1
+        ).records
+    figures = {name: value.value for name, value in latest.asset_materialization.metadata.items()}
+    assert {"wanted": 3, "ok": 3, "asked": 3, "retries": 0, "dagster/partition_row_count": 3}.items() <= figures.items()
+    assert {"latency_median", "latency_99th", "tokens_per_second", "cost_usd"} <= set(figures)
+    said = next(event.step_failure_data.user_failure_data for event in result.all_events if event.is_step_failure)
+    assert said.description.count("the endpoint `down`") == 1
+    assert said.description.startswith("down|spring, down|summer: model `down`")
+
+
+def test_a_dry_run_says_what_it_would_take_and_asks_nothing(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", prices=DEAR)
+        Launcher(settings).prompts("spring")
+        backfill(dry_run=True)
+        assert server.stats()["requests"] == 0
+        said = capfd.readouterr().out
+        assert "first" in said
+        assert "3.0000" in said
+        assert "Nothing was asked." in said
+        backfill()
+        backfill(dry_run=True)
+        assert "Nothing is missing" in capfd.readouterr().out
+
+
+def test_verify_counts_every_cell_and_fails_when_the_table_differs(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", "second")
+        Launcher(settings).prompts("spring")
+        backfill(["first"])
+        verify()
+        lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+        assert ["first", "spring", "3", "3", "0", "0", "0"] in lines
+        assert ["second", "spring", "3", "0", "0", "3", "0"] in lines
+        [path] = Lake(home.lake).parts("responses")
+        path.unlink()
+        with pytest.raises(SteerworksError, match=r"in first\|spring \(3 rows\).*steerworks backfill first"):
+            verify()
+        backfill(["first"])
+        verify()
+        assert server.stats()["requests"] == 3
+
+
+def test_the_sensor_collects_what_came_back_of_batches_and_hands_in_nothing_that_costs(
+    config: Path, home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour(p_batch_expire=1)) as server:
+        configure(config, server.address, "first", prices=DEAR)
+        launcher = Launcher(settings)
+        launcher.prompts("spring")
+        models = yaml.safe_load((config / "models.yaml").read_text())
+        models["models"]["first"]["batch"] = {}
+        (config / "models.yaml").write_text(yaml.safe_dump(models))
+        batched = Settings(config, home)
+        Launcher(batched).responses("first", "spring")
+        assert Counter(Lake(home.lake).read("responses")["reason"]) == {"batch_pending": 3}
+        collect = build_defs(batched).resolve_sensor_def("batches")
+        until(lambda: isinstance(collect(), list))  # Dagster's own way to evaluate a tick takes no such partitions
+        [request] = collect()
+        assert request.partition_key == "first|spring"
+        max_usd = request.run_config["ops"]["responses"]["config"]["max_usd"]
+        Launcher(batched).responses("first", "spring", max_usd)
+        reasons = Counter(Lake(home.lake).read("responses")["reason"])
+        assert reasons[None] >= 1
+        assert reasons["budget"] == 3 - reasons[None]
+        assert server.stats()["batch_lines"] == {"first": 3}
 
 
 def test_turns_in_between_keep_to_the_money_of_the_run(

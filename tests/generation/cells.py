@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from dagster_project.generation import conversation_hash
+from dagster_project.generation import CellProgress, conversation_hash
 from dagster_project.identity import stable_id
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import ModelsFile
@@ -23,8 +28,8 @@ class Recorder:
     updates: list[tuple[str, int, int, int, float]] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
-    def update(self, model: str, done: int, failed: int, total: int, cost_usd: float) -> None:
-        self.updates.append((model, done, failed, total, cost_usd))
+    def update(self, cell: CellProgress) -> None:
+        self.updates.append((cell.model, cell.done, cell.failed, cell.total, cell.cost_usd))
 
     def waiting(self, message: str) -> None:
         self.messages.append(message)
@@ -51,6 +56,22 @@ def write_prompts(lake: Lake, texts: Sequence[str], batch: str = BATCH) -> None:
     ]
     table = pa.Table.from_pylist(rows, TABLES["selected_prompts"].schema)
     lake.write("selected_prompts", {"prompt_batch": batch}, table)
+
+
+def start_process(lake: Lake, models: ModelsFile, model: str = "m", batch: str = BATCH) -> subprocess.Popen[bytes]:
+    """Answer a cell in a process of its own."""
+    script = Path(__file__).with_name("cell_process.py")
+    arguments = [str(lake.root), models.model_dump_json(), model, batch]
+    environment = os.environ | {"PYTHONPATH": str(script.parents[2])}
+    return subprocess.Popen([sys.executable, script, *arguments], env=environment)
+
+
+def until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    """Wait until something has come to pass."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
 
 
 def loopback_models(address: str, endpoint: dict[str, Any] | None = None, **model: Any) -> ModelsFile:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +15,7 @@ from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, answer_to, serve_models
-from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
+from tests.generation.cells import BATCH, Recorder, loopback_models, start_process, until, write_prompts
 
 pytestmark = pytest.mark.slow
 
@@ -30,21 +26,8 @@ def cell(lake: Lake, model: str = "m", batch: str = BATCH) -> list[dict]:
     return list(lake.read("responses", {"model": model, "prompt_batch": batch}).iter_rows(named=True))
 
 
-def start_process(lake: Lake, address: str) -> subprocess.Popen[bytes]:
-    script = Path(__file__).with_name("cell_process.py")
-    project = str(script.parents[2])
-    return subprocess.Popen([sys.executable, script, lake.root, address], env=os.environ | {"PYTHONPATH": project})
-
-
 def lines(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
-
-
-def until(condition: Callable[[], bool], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
 
 
 def test_every_selected_prompt_gets_an_answer_and_a_second_run_asks_nothing(lake: Lake, progress: Recorder) -> None:
@@ -139,7 +122,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again_and_nothing_is_lost
     with serve_models(Behaviour(latency=0.1, remember=True)) as server:
         models = loopback_models(server.address, {"max_in_flight": 8})
         for goal in (30, 70):
-            child = start_process(lake, server.address)
+            child = start_process(lake, models)
             until(lambda goal=goal: lines(journal) >= goal)
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -157,7 +140,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again_and_nothing_is_lost
 def test_a_second_process_waits_says_so_and_asks_nothing(lake: Lake, prompts: Prompts, progress: Recorder) -> None:
     prompts(60)
     with serve_models(Behaviour(latency=0.2)) as server:
-        child = start_process(lake, server.address)
+        child = start_process(lake, loopback_models(server.address, {"max_in_flight": 8}))
         until(lambda: lines(journal_path(lake.root, "m", BATCH)) > 0)
         report = answer_cell(lake, loopback_models(server.address), "m", BATCH, progress)
         assert child.wait() == 0
@@ -204,14 +187,25 @@ def test_cells_share_a_purse_and_what_a_failed_cell_spent_is_gone(lake: Lake, pr
     assert report.failed["budget"] >= 1
 
 
-def test_requests_given_up_on_their_way_count_as_the_dearest_they_may_be(lake: Lake, prompts: Prompts) -> None:
+def test_what_is_on_its_way_when_a_model_fails_is_waited_for_and_kept(lake: Lake, prompts: Prompts) -> None:
     prompts(4)
-    purse = Purse(100.0)
-    with serve_models(Behaviour(requests_per_second=1, retry_after=900, latency=5)) as server:
-        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+    with serve_models(Behaviour(requests_per_second=1, retry_after=900, latency=1)) as server:
         with pytest.raises(SteerworksError, match="asks to be left alone"):
+            answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+        answered = server.stats()["statuses"]["200"]
+    assert answered >= 1
+    assert len(list(read_answers(journal_path(lake.root, "m", BATCH)))) == answered
+
+
+def test_a_request_that_may_have_been_worked_on_counts_as_the_dearest_it_may_be(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    purse = Purse(100.0)
+    with serve_models(Behaviour(latency=5)) as server:
+        endpoint = {"timeout_seconds": 0.2}
+        models = loopback_models(server.address, endpoint, prices={"output_usd_per_million": 1_000_000 / 50})
+        with pytest.raises(SteerworksError, match="no reply"):
             answer_cell(lake, models, "m", BATCH, SilentProgress(), purse)
-    assert 1.0 <= purse.spent_usd <= 4.0
+    assert purse.spent_usd == server.stats()["requests"]
 
 
 def test_a_free_model_goes_on_when_the_money_is_gone(lake: Lake, prompts: Prompts) -> None:

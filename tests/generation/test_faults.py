@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import Purse, SilentProgress, answer_cell
+from dagster_project.generation.asking import MOST_GIVEN_UP, MOST_TRIES, WAITING_PER_PLACE
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
@@ -71,15 +74,29 @@ def test_empty_answers_and_prompts_that_are_too_long_have_their_own_reasons(lake
 def test_a_request_whose_tries_are_used_up_fails_and_the_next_run_asks_again(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.pace.FIRST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("dagster_project.generation.asking.FIRST_BACKOFF_SECONDS", 0.01)
     prompts(3)
     with serve_models(Behaviour(p500=1)) as server:
         broken = answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
-        assert server.stats()["requests"] == 18
+        assert server.stats()["requests"] == 3 * MOST_TRIES
     assert broken.failed == {"http_500": 3}
     with serve_models() as server:
         mended = answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
     assert (mended.asked, mended.ok, mended.failed) == (3, 3, {})
+
+
+def test_an_endpoint_that_only_errs_is_given_up_before_every_prompt_has_tried_it(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.generation.asking.FIRST_BACKOFF_SECONDS", 0.001)
+    prompts(2000)
+    with serve_models(Behaviour(p500=1)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 8})
+        with pytest.raises(
+            SteerworksError, match=r"answered none of the last 50 requests.*http_500: broken on purpose"
+        ):
+            answer_cell(lake, models, "m", BATCH, SilentProgress())
+        assert server.stats()["distinct"] <= MOST_GIVEN_UP + WAITING_PER_PLACE * 8 + 8
 
 
 def test_a_slow_answer_is_a_timeout_and_is_asked_for_again(lake: Lake, prompts: Prompts) -> None:
@@ -153,6 +170,33 @@ def test_a_wrong_key_stops_the_model_at_once_and_leaks_nowhere(
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
 
 
+class Repeater(BaseHTTPRequestHandler):
+    """Sends elsewhere, to an address that holds the key that it was sent."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(307)
+        self.send_header("Location", f"http://elsewhere.example/?token={self.headers['Authorization']}")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+def test_a_redirection_that_repeats_the_key_leaks_nothing(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(2)
+    monkeypatch.setenv("TEST_KEY", KEY)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Repeater) as server:
+        threading.Thread(target=server.serve_forever).start()
+        models = loopback_models(f"http://127.0.0.1:{server.server_port}/v1", {"api_key_env": "TEST_KEY"})
+        with pytest.raises(SteerworksError, match=r"sends elsewhere, to .*\*\*\*") as error:
+            answer_cell(lake, models, "m", BATCH, SilentProgress())
+        server.shutdown()
+    assert KEY not in str(error.value)
+
+
 def test_an_unknown_address_stops_the_model_at_once(lake: Lake, prompts: Prompts) -> None:
     prompts(3)
     with serve_models() as server:
@@ -185,7 +229,7 @@ def test_requests_per_minute_are_kept(lake: Lake, prompts: Prompts) -> None:
     prompts(10)
     with serve_models() as server:
         models = loopback_models(server.address, {"requests_per_minute": 600})
-        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).seconds >= 0.9
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).seconds >= 0.8
 
 
 def test_no_more_than_the_allowed_requests_are_in_flight(lake: Lake, prompts: Prompts) -> None:
@@ -193,3 +237,27 @@ def test_no_more_than_the_allowed_requests_are_in_flight(lake: Lake, prompts: Pr
     with serve_models(Behaviour(latency=0.02)) as server:
         answer_cell(lake, loopback_models(server.address, {"max_in_flight": 3}), "m", BATCH, SilentProgress())
         assert server.stats()["max_in_flight"] == 3
+
+
+def test_a_proxy_of_the_environment_is_used_unless_the_address_is_exempt(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(2)
+    with serve_models() as proxy, serve_models() as server:
+        monkeypatch.setenv("http_proxy", proxy.address.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "")
+        answer_cell(lake, loopback_models("http://models.invalid/v1"), "m", BATCH, SilentProgress())
+        assert proxy.stats()["requests"] == 2
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        answer_cell(lake, loopback_models(server.address, revision="2"), "m", BATCH, SilentProgress())
+        assert server.stats()["requests"] == 2
+
+
+def test_what_the_servers_headers_say_of_its_limits_is_kept_to(lake: Lake, prompts: Prompts) -> None:
+    prompts(80)
+    with serve_models(Behaviour(requests_per_second=40, burst=20, rate_headers=True, latency=0.05)) as server:
+        report = answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+        turned_away = server.stats()["statuses"].get("429", 0)
+    assert report.ok == 80
+    assert turned_away <= 15
+    assert report.seconds < 4

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import resource
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,9 @@ from hypothesis import strategies as st
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
-from dagster_project.generation.journal import Journal, find_answers, journal_path, read_answers
+from dagster_project.generation.journal import Journal, journal_path, only_one_process, read_answers
+from dagster_project.generation.known import NAME, KnownAnswers
+from dagster_project.generation.progress import SilentProgress
 from dagster_project.identity import digest
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -39,8 +44,10 @@ def answer(number: int, response: str = "yes", status: str = "ok", day: int = 1)
 def write(path: Path, *answers: Answer) -> None:
     async def append_all() -> None:
         journal = Journal(path)
-        await asyncio.gather(*(journal.append(each) for each in answers))
-        journal.close()
+        try:
+            await asyncio.gather(*(journal.on_disk(journal.write(each)) for each in answers))
+        finally:
+            await journal.close()
 
     asyncio.run(append_all())
 
@@ -69,14 +76,24 @@ def test_a_torn_line_longer_than_a_block_is_cut_off_whole(tmp_path: Path) -> Non
 
 def test_answers_that_come_together_share_a_trip_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trips: list[int] = []
-    commit = Journal._write
-    monkeypatch.setattr(
-        Journal, "_write", lambda self, content: (trips.append(content.count(b"\n")), commit(self, content))
-    )
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (trips.append(file), fsync(file)))
     write(tmp_path / "cell.jsonl", *(answer(number) for number in range(500)))
-    assert sum(trips) == 500
     assert len(trips) < 50
     assert len(list(read_answers(tmp_path / "cell.jsonl"))) == 500
+
+
+def test_a_line_is_in_the_file_before_the_disk_has_it(tmp_path: Path) -> None:
+    """So a kill of the process loses none, however slow the disk is."""
+
+    async def write_one() -> list[Answer]:
+        journal = Journal(tmp_path / "cell.jsonl")
+        journal.write(answer(1))
+        found = list(read_answers(journal.path))
+        await journal.close()
+        return found
+
+    assert asyncio.run(write_one()) == [answer(1)]
 
 
 def test_a_full_disk_is_an_error_and_the_answers_before_are_whole(tmp_path: Path) -> None:
@@ -92,6 +109,19 @@ def test_a_full_disk_is_an_error_and_the_answers_before_are_whole(tmp_path: Path
     assert path.read_bytes() == answer(1).line()
 
 
+def test_a_journal_or_lock_that_cannot_be_opened_is_an_error_that_says_so(tmp_path: Path) -> None:
+    async def hold(path: Path) -> None:
+        async with only_one_process(path, SilentProgress()):
+            """Nothing is done."""
+
+    (tmp_path / "cell.jsonl").mkdir()
+    with pytest.raises(SteerworksError, match=r"cell.jsonl: the journal cannot be written \(Is a directory\)"):
+        Journal(tmp_path / "cell.jsonl")
+    (tmp_path / "file").touch()
+    with pytest.raises(SteerworksError, match=r"cell.lock: the lock of the cell cannot be taken"):
+        asyncio.run(hold(tmp_path / "file" / "cell.jsonl"))
+
+
 def test_a_line_that_something_else_wrote_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cell.jsonl"
     path.write_bytes(answer(1).line() + b'{"not": "an answer"}\n')
@@ -99,14 +129,93 @@ def test_a_line_that_something_else_wrote_is_named(tmp_path: Path) -> None:
         list(read_answers(path))
 
 
+def known(root: Path, own: Path, *numbers: int) -> dict[str, str | None]:
+    """What an index, opened anew, finds: responses by request hash."""
+    answers = KnownAnswers(root)
+    try:
+        answers.refresh(own)
+        hashes = [digest(number) for number in numbers]
+        found = answers.find(own, hashes)
+        assert {key: each.status == "ok" for key, each in found.items()} == answers.statuses(own, hashes)
+        return {key: each.response for key, each in found.items()}
+    finally:
+        answers.close()
+
+
 def test_other_journals_give_their_earliest_answer_and_no_failures(tmp_path: Path) -> None:
     own = journal_path(tmp_path, "m", "b1")
     write(own, answer(1, "own"), answer(2, "", "failed"))
     write(journal_path(tmp_path, "a", "b1"), answer(1, "other"), answer(3, "later", day=3), answer(4, "", "failed"))
     write(journal_path(tmp_path, "z", "b9", "completion"), answer(3, "earlier", day=2))
-    known = find_answers(tmp_path, own, [digest(number) for number in range(1, 6)])
-    assert {key: each.response for key, each in known.items()} == {
-        digest(1): "own",
-        digest(2): "",
-        digest(3): "earlier",
-    }
+    assert known(tmp_path, own, 1, 2, 3, 4, 5) == {digest(1): "own", digest(2): "", digest(3): "earlier"}
+
+
+def test_what_is_added_to_a_journal_is_found_and_an_answer_counts_more_than_a_failure(tmp_path: Path) -> None:
+    own = journal_path(tmp_path, "m", "b1")
+    write(own, answer(1, "", "failed"), answer(2, "first"))
+    assert known(tmp_path, own, 1, 2) == {digest(1): "", digest(2): "first"}
+    write(own, answer(1, "mended"), answer(2, "second"), answer(3, "new"))
+    assert known(tmp_path, own, 1, 2, 3) == {digest(1): "mended", digest(2): "first", digest(3): "new"}
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"spoilt" * 2000)])
+def test_an_index_that_is_lost_or_spoilt_is_made_again(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    own = journal_path(tmp_path, "m", "b1")
+    write(own, answer(1))
+    assert known(tmp_path, own, 1) == {digest(1): "yes"}
+    spoil(tmp_path / "journal" / NAME)
+    assert known(tmp_path, own, 1) == {digest(1): "yes"}
+
+
+def test_an_index_that_is_spoilt_in_the_middle_is_made_again(tmp_path: Path) -> None:
+    own = journal_path(tmp_path, "m", "b1")
+    write(own, *(answer(number) for number in range(300)))
+    for page in range(1, 8):
+        assert len(known(tmp_path, own, *range(300))) == 300
+        index = tmp_path / "journal" / NAME
+        content = bytearray(index.read_bytes())
+        content[page * 4096 : page * 4096 + 3000] = b"spoilt" * 500
+        index.write_bytes(content)
+        assert len(known(tmp_path, own, *range(300))) == 300
+
+
+def test_a_journal_that_somebody_edited_or_removed_is_read_again(tmp_path: Path) -> None:
+    own, other = journal_path(tmp_path, "m", "b1"), journal_path(tmp_path, "m", "b2")
+    write(own, answer(1, "a longer one"), answer(2))
+    write(other, answer(3))
+    assert len(known(tmp_path, own, 1, 2, 3)) == 3
+    own.write_bytes(answer(4, "as long as both of those before it" * 20).line() + answer(2, "two").line())
+    other.unlink()
+    assert known(tmp_path, own, 1, 2, 3) == {digest(2): "two"}
+
+
+def test_a_torn_line_is_not_known_until_it_is_whole(tmp_path: Path) -> None:
+    own = journal_path(tmp_path, "m", "b1")
+    write(own, answer(1))
+    with own.open("ab") as file:
+        file.write(answer(2).line()[:-5])
+    assert known(tmp_path, own, 1, 2) == {digest(1): "yes"}
+    with own.open("ab") as file:
+        file.write(answer(2).line()[-5:])
+    assert known(tmp_path, own, 1, 2) == {digest(1): "yes", digest(2): "yes"}
+
+
+def test_the_index_names_a_line_that_is_no_answer(tmp_path: Path) -> None:
+    own = journal_path(tmp_path, "m", "b1")
+    write(own, answer(1))
+    with own.open("ab") as file:
+        file.write(b'{"not": "an answer"}\n')
+    with pytest.raises(SteerworksError, match=r"b1.jsonl:2: this line is not an answer"):
+        known(tmp_path, own, 1)
+
+
+def test_journals_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """Their fields stand in the order of the alphabet, and there are fewer."""
+    fields = json.loads(answer(1, "from before").line())
+    for name in ("reasoning", "reasoning_tokens"):
+        del fields[name]
+    rest = {name: value for name, value in sorted(fields.items()) if name != "request_hash"}
+    own = journal_path(tmp_path, "m", "b1")
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps({"request_hash": fields["request_hash"], **rest}, separators=(",", ":")) + "\n")
+    assert known(tmp_path, own, 1) == {digest(1): "from before"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project.generation.replies import Answered, Dead, Fault, Refused, read_answer, read_status
+from dagster_project.generation.replies import Answered, Dead, Fault, Refused, Usage, read_answer, read_status
 
 
 def reply(content: Any = "Because.", **rest: Any) -> bytes:
@@ -17,25 +17,37 @@ def reply(content: Any = "Because.", **rest: Any) -> bytes:
 
 def test_an_answer_with_its_usage() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
-    assert read_answer(reply(usage=usage)) == Answered("Because.", "stop", 3, 2)
+    assert read_answer(reply(usage=usage)) == Answered("Because.", "stop", Usage(3, 2))
 
 
-@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {}}, {"usage": {"prompt_tokens": "many"}}])
+@pytest.mark.parametrize(
+    "usage", [{}, {"usage": None}, {"usage": {}}, {"usage": {"prompt_tokens": "many"}}, {"usage": [3, 2]}]
+)
 def test_usage_that_is_left_out_or_odd_is_null(usage: dict[str, Any]) -> None:
-    assert read_answer(reply(**usage)) == Answered("Because.", "stop", None, None)
+    assert read_answer(reply(**usage)) == Answered("Because.", "stop")
 
 
 def test_an_answer_cut_at_its_length_is_an_answer() -> None:
-    assert read_answer(reply(finish_reason="length")) == Answered("Because.", "length", None, None)
+    assert read_answer(reply(finish_reason="length")) == Answered("Because.", "length")
 
 
 def test_half_an_emoji_becomes_a_replacement_character_that_files_take() -> None:
     body = b'{"choices": [{"message": {"content": "Well \\ud83d"}, "finish_reason": "length"}]}'
-    assert read_answer(body) == Answered("Well \ufffd", "length", None, None)
+    assert read_answer(body) == Answered("Well \ufffd", "length")
 
 
-@pytest.mark.parametrize("content", [None, "", " \n"])
-def test_nothing_is_no_answer(content: str | None) -> None:
+def test_half_an_emoji_in_the_finish_reason_stops_nothing() -> None:
+    body = b'{"choices": [{"message": {"content": "Well"}, "finish_reason": "st\\ud83d"}]}'
+    assert read_answer(body) == Answered("Well", "st\ufffd")
+
+
+def test_an_answer_in_parts_is_the_text_of_its_parts() -> None:
+    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "Be"}, {"type": "text", "text": "cause."}]
+    assert read_answer(reply(parts)) == Answered("Because.", "stop")
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", [], [{"type": "image_url"}, 1]])
+def test_nothing_is_no_answer(content: Any) -> None:
     assert read_answer(reply(content)) == Refused("empty_answer", "", "stop")
 
 
@@ -47,7 +59,23 @@ def test_a_filtered_answer_has_its_own_reason() -> None:
     "body", [b"", b"<html>", b'{"choices": [', b"[]", b"{}", b'{"choices": []}', b'{"choices": [1]}']
 )
 def test_what_is_no_reply_is_worth_another_try(body: bytes) -> None:
-    assert read_answer(body) == Fault("bad_json")
+    assert read_answer(body) == Fault("bad_json", body.decode(), may_cost=True)
+
+
+def test_json_nested_too_deep_to_read_stops_nothing() -> None:
+    deep = b"[" * 200_000
+    assert isinstance(read_answer(deep), Fault)
+    assert isinstance(read_status(400, deep, {}), Refused)
+
+
+def test_an_error_said_with_status_200_counts_as_what_it_is() -> None:
+    def said(code: Any) -> bytes:
+        return json.dumps({"error": {"code": code, "message": "no"}}).encode()
+
+    assert read_answer(said(400)) == Refused("http_400", "no | 400", unpaid=True)
+    assert read_answer(said(429)) == Fault("http_429", "no | 429", turned_away=True)
+    assert isinstance(read_answer(said(401)), Dead)
+    assert read_answer(said("odd")) == Fault("bad_json", said("odd").decode(), may_cost=True)
 
 
 @pytest.mark.parametrize(
@@ -66,21 +94,8 @@ def test_a_prompt_that_does_not_fit_is_known_by_its_servers_words(body: bytes) -
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_what_may_pass_is_worth_another_try(status: int) -> None:
-    assert read_status(status, b"", {"retry-after": "2"}) == Fault(f"http_{status}", "", 2.0)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "inf"}, None),
-    ],
-)
-def test_retry_after_is_read_where_it_makes_sense(headers: dict[str, str], seconds: float | None) -> None:
-    assert read_status(429, b"", headers) == Fault("http_429", "", seconds)
+    turned_away = status in (429, 503, 529)
+    assert read_status(status, b"", {"retry-after": "2"}) == Fault(f"http_{status}", "", 2.0, turned_away=turned_away)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404])
@@ -90,3 +105,43 @@ def test_what_no_try_can_mend_concerns_the_whole_model(status: int) -> None:
 
 def test_a_used_up_quota_is_not_a_matter_of_pace() -> None:
     assert isinstance(read_status(429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', {}), Dead)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_told_and_not_followed(status: int) -> None:
+    """The key is for the configured address alone."""
+    outcome = read_status(status, b"", {"location": "https://elsewhere.example/v1"})
+    assert isinstance(outcome, Dead)
+    assert "https://elsewhere.example/v1" in outcome.problem
+
+
+def test_an_address_that_is_no_text_can_be_told_all_the_same() -> None:
+    outcome = read_status(307, b"", {"location": "http://elsewhere/\udcff"})
+    assert isinstance(outcome, Dead)
+    assert outcome.problem.encode()
+
+
+def test_a_prompt_that_a_filter_stops_has_its_own_reason() -> None:
+    words = b'{"error": {"code": "content_filter", "message": "The prompt triggered content management policy"}}'
+    outcome = read_status(400, words, {})
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "content_filter"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_reasoning_and_its_tokens_are_kept_apart(field: str) -> None:
+    message = {"role": "assistant", "content": "Four.", field: "Two and two …"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}
+    body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}).encode()
+    assert read_answer(body) == Answered("Four.", "stop", Usage(5, 9, 7), "Two and two …")
+
+
+def test_reasoning_within_the_answer_is_taken_out_of_it() -> None:
+    assert read_answer(reply("<think>\nTwo and two …\n</think>\n\nFour.")) == Answered(
+        "Four.", "stop", reasoning="Two and two …"
+    )
+
+
+def test_a_model_that_never_comes_to_its_answer_is_told_from_one_that_has_none() -> None:
+    assert read_answer(reply("<think>and </think>", finish_reason="length")) == Refused("length", "", "length")
+    assert read_answer(reply(None, finish_reason="length")) == Refused("length", "", "length")

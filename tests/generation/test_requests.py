@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import conversation_hash, make_request
+from dagster_project.generation import Request, RequestForm, conversation_hash
 from dagster_project.identity import digest, stable_id
+from dagster_project.settings import ModelsFile
 from tests.generation.cells import BATCH, loopback_models
 
 ADDRESS = "http://127.0.0.1:9/v1"
@@ -16,8 +17,12 @@ TURNS = [{"role": "user", "content": "Why?"}]
 
 
 def hash_of(sample_index: int = 0, slug: str = "m", endpoint: dict[str, Any] | None = None, **model: Any) -> str:
-    models = loopback_models(ADDRESS, endpoint, **model)
-    return make_request(models, slug, BATCH, "p-1", TURNS, sample_index).request_hash
+    models = loopback_models(ADDRESS, endpoint, **({"samples": 8} | model))
+    return request_of(models, slug, sample_index).request_hash
+
+
+def request_of(models: ModelsFile, slug: str = "m", sample_index: int = 0) -> Request:
+    return RequestForm(models, slug).request(BATCH, "p-1", TURNS, sample_index)
 
 
 def test_the_hash_is_of_messages_model_parameters_and_sample() -> None:
@@ -73,19 +78,19 @@ def test_the_same_name_on_another_endpoint_is_another_model() -> None:
             "models": models.models | {"x": elsewhere},
         }
     )
-    assert make_request(both, "x", BATCH, "p-1", TURNS).request_hash != hash_of()
+    assert request_of(both, "x").request_hash != hash_of()
 
 
 def test_the_conversation_hash_leaves_the_models_own_system_prompt_out() -> None:
     models = loopback_models(ADDRESS, system_prompt="Be brief.")
-    assert make_request(models, "m", BATCH, "p-1", TURNS).conversation_hash == conversation_hash(TURNS)
+    assert request_of(models).conversation_hash == conversation_hash(TURNS)
 
 
 def test_the_response_id_is_of_model_prompt_and_request() -> None:
-    request = make_request(loopback_models(ADDRESS), "m", BATCH, "p-1", TURNS)
+    request = request_of(loopback_models(ADDRESS))
     assert request.response_id == stable_id("r", ["m", "p-1", request.request_hash])
 
 
 def test_an_unknown_model_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(SteerworksError, match=r"no model `x` in models.yaml; it has: m, n"):
-        make_request(loopback_models(ADDRESS), "x", BATCH, "p-1", TURNS)
+        request_of(loopback_models(ADDRESS), "x")

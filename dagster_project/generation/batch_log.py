@@ -1,0 +1,141 @@
+"""What was handed in to a provider's Batch API for a cell, and what has come back: a JSON object a line, only added to.
+
+A batch is written down before it is handed in, so that a crash in between cannot have it paid for twice. Belongs here:
+the log beside a cell's journal. Does not belong here: talking to the provider (`batches`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dagster_project.errors import SteerworksError
+from dagster_project.generation.answers import TO_JSON
+from dagster_project.generation.journal import FOLDER
+from dagster_project.generation.requests import Request
+from dagster_project.settings import ModelSpec
+from dagster_project.whole_files import flush, write_whole
+
+ENDING = ".batches"
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One batch of a cell.
+
+    ``mark`` is a name of ours, which the provider keeps with the batch; ``batch_id`` is the provider's, None as long as
+    it is not known whether the batch was handed in. ``model`` is the model as configured then, with its prices and
+    terms of that day; ``booked_usd`` is the most that the batch can cost; ``planned_at`` is in seconds since
+    1970. ``ended`` is the status in which it came back.
+    """
+
+    mark: str
+    planned_at: float
+    model: dict[str, Any]
+    booked_usd: float
+    batch_id: str | None = None
+    ended: str | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model as configured when the batch was handed in."""
+        return ModelSpec.model_validate(self.model)
+
+
+class BatchLog:
+    """The batches of one cell; whoever changes it holds the cell's lock.
+
+    The requests of an outstanding batch lie in a file of their own: what comes back is known by them, even if the
+    prompts or the model were changed meanwhile.
+
+    Args:
+        journal: the cell's journal.
+
+    Raises:
+        SteerworksError: a line was changed by something else.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self.path = journal.with_suffix(ENDING)
+        self._records: dict[str, BatchRecord] = {}
+        if self.path.exists():
+            self._load()
+
+    @property
+    def outstanding(self) -> list[BatchRecord]:
+        """Batches that have not come back, the earliest first."""
+        return [record for record in self._records.values() if record.ended is None]
+
+    def requests(self, record: BatchRecord) -> dict[str, Request]:
+        """Return the requests of an outstanding batch, by request hash."""
+        with self._requests_path(record.mark).open("rb") as file:
+            requests = [Request(**json.loads(line)) for line in file]
+        return {request.request_hash: request for request in requests}
+
+    def plan(self, record: BatchRecord, requests: Sequence[Request]) -> None:
+        """Write down that a batch is about to be handed in, and what is in it."""
+        lines = "".join(f"{TO_JSON(asdict(request))}\n" for request in requests)
+        write_whole(self._requests_path(record.mark), lines.encode())
+        self._add(asdict(record))
+        self._records[record.mark] = record
+
+    def handed_in(self, mark: str, batch_id: str) -> None:
+        """Write down under which id the provider knows a batch."""
+        self._add({"mark": mark, "batch_id": batch_id})
+        self._records[mark] = replace(self._records[mark], batch_id=batch_id)
+
+    def ended(self, mark: str, status: str) -> None:
+        """Write down that a batch has come back, and that all it brought is in the journal."""
+        self._add({"mark": mark, "ended": status})
+        self._records[mark] = replace(self._records[mark], ended=status)
+        self._requests_path(mark).unlink(missing_ok=True)
+
+    def _requests_path(self, mark: str) -> Path:
+        return self.path.with_suffix(f".{mark}.requests")
+
+    def _add(self, line: dict[str, object]) -> None:
+        try:
+            with self.path.open("ab") as file:
+                file.truncate(_whole(self.path.read_bytes()))
+                file.write(TO_JSON(line).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            flush(self.path.parent)
+        except OSError as error:
+            raise SteerworksError(
+                f"{self.path}: the log of batches cannot be written ({error.strerror}). Free or repair the disk, and "
+                "start again."
+            ) from error
+
+    def _load(self) -> None:
+        content = self.path.read_bytes()
+        for number, line in enumerate(content[: _whole(content)].splitlines(), start=1):
+            try:
+                fields = json.loads(line)
+                known = self._records.get(fields["mark"]) or BatchRecord(**fields)
+                self._records[known.mark] = replace(known, **fields)
+            except (ValueError, TypeError, LookupError):
+                raise SteerworksError(
+                    f"{self.path}:{number}: this line is not about a batch. Something other than Steerworks changed "
+                    "the log; take the line out, and start again."
+                ) from None
+
+
+def _whole(content: bytes) -> int:
+    """Return where the last whole line ends: a crash may have torn the one after it."""
+    return content.rfind(b"\n") + 1
+
+
+def logs_of_batches(lake_root: Path) -> list[tuple[str, str, BatchLog]]:
+    """Return model, prompt batch and log of every cell for which a batch is outstanding."""
+    found = []
+    for path in sorted((lake_root / FOLDER).glob(f"model=*/prompt_batch=*{ENDING}")):
+        log = BatchLog(path.with_suffix(".jsonl"))
+        if log.outstanding:
+            model, prompt_batch = (part.partition("=")[2] for part in (path.parent.name, path.stem))
+            found.append((model, prompt_batch, log))
+    return found

@@ -1,0 +1,208 @@
+"""Several cells side by side, in one event loop, over connections that are opened once.
+
+While one cell waits for its last, slow answers, the next ones are asked already. Belongs here: what cells of a process
+share, and the order in which they are worked on. Does not belong here: what happens within a cell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from dagster_project.errors import SteerworksError
+from dagster_project.generation.cell import CellReport, OpenCell, fill_cell
+from dagster_project.generation.channel import Channel
+from dagster_project.generation.endpoints import Connection, connect
+from dagster_project.generation.journal import journal_path, only_one_process
+from dagster_project.generation.known import KnownAnswers
+from dagster_project.generation.limits.budget import Budget, Purse
+from dagster_project.generation.limits.gate import Gate
+from dagster_project.generation.limits.ledger import Ledger
+from dagster_project.generation.limits.quota import Quota
+from dagster_project.generation.progress import Progress
+from dagster_project.generation.requests import spec_of
+from dagster_project.generation.table import Unsettled
+from dagster_project.lake import Lake
+from dagster_project.settings import ModelsFile
+
+CELLS_SIDE_BY_SIDE = 16
+"""Enough that small cells fill the places in flight together, and few enough for open files and memory."""
+
+
+class Cell(NamedTuple):
+    """A model and a prompt batch."""
+
+    model: str
+    prompt_batch: str
+
+
+class Engine:
+    """What the cells of a process share; use as a context manager.
+
+    Args:
+        lake: whose journals are read and written.
+        models: endpoints and models.
+        progress: told how far each cell has come.
+        purse: the run's money, which all cells take from; None for no limit.
+    """
+
+    def __init__(self, lake: Lake, models: ModelsFile, progress: Progress, purse: Purse | None = None) -> None:
+        self._lake = lake
+        self._models = models
+        self._progress = progress
+        self._purse = purse or Purse()
+        self._runner = asyncio.Runner()
+        self._known = KnownAnswers(lake.root)
+        self._channels: dict[str, asyncio.Task[Channel]] = {}
+        self._connections: dict[str, asyncio.Task[Connection]] = {}
+        self._quotas: dict[str, Quota] = {}
+        self._open = AsyncExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._runner.run(self._open.aclose())
+        finally:
+            self._runner.close()
+            self._known.close()
+
+    def answer(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
+        """Answer cells, the first ones first; give each as it is finished, with its report or why it could not be."""
+        waiting = list(enumerate(cells))
+        under_way: dict[asyncio.Task[CellReport], Cell] = {}
+        loop = self._runner.get_loop()
+        try:
+            while waiting or under_way:
+                while waiting and len(under_way) < CELLS_SIDE_BY_SIDE:
+                    rank, cell = waiting.pop(0)
+                    under_way[loop.create_task(self._answer(cell, rank))] = cell
+                finished = self._runner.run(_first_of(under_way))
+                for task in finished:
+                    yield under_way.pop(task), _result(task)
+        finally:
+            if under_way:
+                self._runner.run(_give_up(under_way))
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work in the event loop of the cells."""
+        self._runner.run(work)
+
+    @asynccontextmanager
+    async def cell(self, cell: Cell, purpose: str = "", rank: int = 0) -> AsyncIterator[OpenCell]:
+        """Open a cell for this process alone; wait while another has it."""
+        spec = spec_of(self._models, cell.model)
+        opened = OpenCell(
+            self._lake,
+            spec,
+            *cell,
+            journal_path(self._lake.root, *cell, purpose),
+            self._known,
+            self._progress,
+            partial(self._channel, cell.model),
+            Unsettled(spec),
+            rank,
+        )
+        async with only_one_process(opened.journal, self._progress):
+            yield opened
+
+    async def _answer(self, cell: Cell, rank: int) -> CellReport:
+        async with self.cell(cell, rank=rank) as opened:
+            return await fill_cell(opened, self._models)
+
+    async def _channel(self, model: str) -> Channel:
+        """Return the way to a model, opened by the first cell that needs it."""
+        if model not in self._channels:
+            self._channels[model] = asyncio.create_task(self._open_channel(model))
+        return await asyncio.shield(self._channels[model])
+
+    async def _open_channel(self, model: str) -> Channel:
+        spec, endpoint = self._models.models[model], self._models.endpoint_of(model)
+        if spec.endpoint not in self._connections:
+            self._connections[spec.endpoint] = asyncio.create_task(self._connect(model))
+        connection = await asyncio.shield(self._connections[spec.endpoint])
+        if spec.endpoint not in self._quotas:
+            self._quotas[spec.endpoint] = Quota(self._lake.root, f"endpoint-{spec.endpoint}", endpoint)
+        quotas = [self._quotas[spec.endpoint]]
+        if spec.max_in_flight or spec.requests_per_minute or spec.tokens_per_minute:
+            quotas.append(Quota(self._lake.root, f"model-{model}", spec))
+        gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas)
+        return Channel(model, spec, connection, gate, Budget(self._purse, self._ledgers(model)))
+
+    def _ledgers(self, model: str) -> list[Ledger]:
+        spec = self._models.models[model]
+        if spec.prices.are_zero:
+            return []
+        return [
+            Ledger(self._lake.root, f"model-{model}", spec.max_usd, spec.max_usd_per_day),
+            Ledger(self._lake.root, "all-models", None, self._models.max_usd_per_day),
+        ]
+
+    async def _connect(self, model: str) -> Connection:
+        return await self._open.enter_async_context(connect(self._models, model))
+
+
+def answer_cells(
+    lake: Lake, models: ModelsFile, cells: Iterable[Cell], progress: Progress, purse: Purse | None = None
+) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
+    """Make partitions of `responses`: a row for each selected prompt and sample of a batch.
+
+    What any journal of the lake knows by request hash is not asked for again. Faults that the
+    next run may find gone, and requests that the money did not reach for (reason ``budget``), are
+    failed rows that the next run asks for. A cell that cannot be filled does not stop the others.
+
+    Args:
+        lake: where `selected_prompts` is read and `responses` is written.
+        models: endpoints and models.
+        cells: which partitions; the first ones first.
+        progress: told after each answer.
+        purse: the run's money, which all cells take from, even if they fail; None for no limit. The
+            limit is never exceeded as long as the server is paid for no more tokens than it counts.
+
+    Yields:
+        Each cell as it is finished, with its report, or with the reason why it could not be filled: the batch or the
+        model is unknown, the endpoint is down or turns everything away, or the disk does not take an answer.
+        Answers until then are kept.
+    """
+    with Engine(lake, models, progress, purse) as engine:
+        yield from engine.answer(cells)
+
+
+def answer_cell(
+    lake: Lake, models: ModelsFile, model: str, prompt_batch: str, progress: Progress, purse: Purse | None = None
+) -> CellReport:
+    """Make one partition of `responses`, as `answer_cells` does.
+
+    Raises:
+        SteerworksError: it could not be filled.
+    """
+    [(_, result)] = answer_cells(lake, models, [Cell(model, prompt_batch)], progress, purse)
+    if isinstance(result, SteerworksError):
+        raise result
+    return result
+
+
+async def _first_of(tasks: Mapping[asyncio.Task[CellReport], Cell]) -> list[asyncio.Task[CellReport]]:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    return [task for task in tasks if task in done]
+
+
+def _result(task: asyncio.Task[CellReport]) -> CellReport | SteerworksError:
+    try:
+        return task.result()
+    except SteerworksError as error:
+        return error
+
+
+async def _give_up(tasks: Mapping[asyncio.Task[CellReport], Cell]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,139 @@
+"""The `responses` partition of a cell, made from the journals: a row for each wanted request.
+
+Belongs here: rows and the figures of a cell, as a stream, so that memory does not grow with the cell. Does not
+belong here: asking.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from dagster_project.generation.answers import TO_JSON, Answer, AnswersOf
+from dagster_project.generation.journal import journal_path
+from dagster_project.generation.known import KnownAnswers
+from dagster_project.generation.requests import Request, RequestForm
+from dagster_project.lake import TABLES, Lake
+from dagster_project.settings import ModelSpec
+
+BUDGET_REASON = "budget"
+PENDING_REASON = "batch_pending"
+PROMPTS_AT_A_TIME = 128
+ROW_GROUP_ROWS = 1024
+"""About the rows of a row group in the file; both numbers decide the file's bytes."""
+MOST_LATENCIES = 1 << 14
+"""From so many on, every second is left out: enough for the 99th percentile."""
+_SCHEMA = TABLES["responses"].schema
+_OF_THE_REQUEST = ("model", "prompt_batch", "prompt_id", "sample_index", "conversation_hash", "response_id")
+"""An answer may have been given to another prompt or model with the same hash."""
+_OF_THE_ANSWER = tuple(name for name in _SCHEMA.names if name not in _OF_THE_REQUEST)
+
+
+class Unsettled:
+    """Requests without an answer that could be kept: their tries were used up, or the money did not reach for them.
+
+    Attributes:
+        pending: hashes of those that a batch is out for.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.pending: set[str] = set()
+        self._records = AnswersOf(spec)
+        self._reasons: dict[str, tuple[str, int]] = {}
+
+    def note(self, answer: Answer) -> None:
+        """Keep why a request failed, and after how many tries, in less room than the answer takes."""
+        self._reasons[answer.request_hash] = (answer.reason or "", answer.attempts)
+
+    def answer_to(self, request: Request) -> Answer:
+        """Return the record of a request that no journal knows; not listed are those that were never sent."""
+        unlisted = (PENDING_REASON, 1) if request.request_hash in self.pending else (BUDGET_REASON, 0)
+        reason, attempts = self._reasons.get(request.request_hash, unlisted)
+        return self._records.unsettled(request, reason, attempts)
+
+
+@dataclass
+class Figures:
+    """What the rows of a cell add up to. Latencies are in seconds, of answers; of very many, an even sample."""
+
+    rows: int = 0
+    ok: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: float = 0.0
+    attempts: int = 0
+    latencies: array[float] = field(default_factory=lambda: array("f"))
+    _every: int = 1
+
+    def count(self, answer: Answer) -> None:
+        """Take one row in."""
+        self.rows += 1
+        self.attempts += answer.attempts
+        self.cost_usd += answer.cost_usd
+        self.prompt_tokens += answer.prompt_tokens or 0
+        self.completion_tokens += answer.completion_tokens or 0
+        self.reasoning_tokens += answer.reasoning_tokens or 0
+        if answer.status == "ok":
+            self.ok += 1
+            if answer.seconds is not None and self.ok % self._every == 0:
+                self._note(answer.seconds)
+        else:
+            self.failed[answer.reason or "unknown"] += 1
+
+    def _note(self, seconds: float) -> None:
+        self.latencies.append(seconds)
+        if len(self.latencies) == MOST_LATENCIES:
+            self.latencies = self.latencies[::2]
+            self._every *= 2
+
+    def latency(self, share: float) -> float | None:
+        """Return the smallest latency that at least this share of the answers does not exceed."""
+        values = sorted(self.latencies)
+        return round(values[max(0, math.ceil(share * len(values)) - 1)], 6) if values else None
+
+
+def rows_of_cell(
+    lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers, unsettled: Unsettled, figures: Figures
+) -> Iterator[pa.Table]:
+    """Yield the rows of a cell in the table's order, and count them.
+
+    Raises:
+        SteerworksError: the batch has no `selected_prompts`, or a journal's line is no answer.
+    """
+    own = journal_path(lake.root, form.model, prompt_batch)
+    group: list[pa.Table] = []
+    for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
+        answers = known.find(own, [request.request_hash for request in requests])
+        paired = [(r, answers.get(r.request_hash) or unsettled.answer_to(r)) for r in requests]
+        for _, answer in paired:
+            figures.count(answer)
+        group.append(_table(paired))
+        if sum(table.num_rows for table in group) >= ROW_GROUP_ROWS:
+            yield pa.concat_tables(group)
+            group.clear()
+    if group:
+        yield pa.concat_tables(group)
+
+
+def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
+    """Make rows by way of JSON: Arrow's own conversion of Python values loads pandas, and is slower."""
+    from pyarrow import json  # noqa: PLC0415 - only when there is a table to write
+
+    if not paired:
+        return _SCHEMA.empty_table()
+    content = pa.BufferReader("\n".join(_row(request, answer) for request, answer in paired).encode())
+    as_described = json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
+    whole = json.ReadOptions(use_threads=False, block_size=content.size() + 1)
+    return json.read_json(content, whole, as_described).select(_SCHEMA.names)
+
+
+def _row(request: Request, answer: Answer) -> str:
+    row = {name: getattr(answer, name) for name in _OF_THE_ANSWER}
+    return TO_JSON(row | {name: getattr(request, name) for name in _OF_THE_REQUEST})

@@ -1,0 +1,102 @@
+"""Cells side by side: none waits for another's slow answers, none fails with another, the first ones first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from dagster_project.errors import SteerworksError
+from dagster_project.generation import Cell, CellReport, Purse, SilentProgress, answer_cells
+from dagster_project.lake import Lake
+from dagster_project.loopback.models import Behaviour, serve_models
+from dagster_project.settings import ModelsFile
+from tests.generation.cells import BATCH, Recorder, loopback_models, start_process, until
+
+pytestmark = pytest.mark.slow
+
+Prompts = Callable[..., list[str]]
+
+
+def answered(
+    lake: Lake, models: ModelsFile, *cells: Cell, purse: Purse | None = None
+) -> dict[Cell, CellReport | SteerworksError]:
+    return dict(answer_cells(lake, models, cells, SilentProgress(), purse))
+
+
+def many(prompts: Prompts, cells: int, each: int) -> list[Cell]:
+    for number in range(cells):
+        prompts(each, f"b{number}", first=1000 * number)
+    return [Cell("m", f"b{number}") for number in range(cells)]
+
+
+def test_small_cells_fill_the_places_together(lake: Lake, prompts: Prompts) -> None:
+    cells = many(prompts, cells=20, each=3)
+    with serve_models(Behaviour(latency=0.2)) as server:
+        begun = time.monotonic()
+        results = answered(lake, loopback_models(server.address), *cells)
+        seconds = time.monotonic() - begun
+    assert [result.ok for result in results.values() if isinstance(result, CellReport)] == [3] * 20
+    assert seconds < 2, "one after the other they take 4 seconds"
+
+
+def test_one_slow_answer_holds_up_no_other_cell(lake: Lake, prompts: Prompts) -> None:
+    cells = many(prompts, cells=6, each=20)
+    with serve_models(Behaviour(latency=0.01, p_slow=0.05, slow_seconds=1)) as server:
+        begun = time.monotonic()
+        finished = [cell for cell, _ in answer_cells(lake, loopback_models(server.address), cells, SilentProgress())]
+    assert time.monotonic() - begun < 2.5
+    assert sorted(finished) == sorted(cells)
+
+
+def test_money_and_places_go_to_the_first_cells_first(lake: Lake, prompts: Prompts) -> None:
+    cells = many(prompts, cells=4, each=5)
+    prices = {"output_usd_per_million": 1_000_000 / 50}
+    with serve_models(Behaviour(latency=0.02, usage=False)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 3}, prices=prices)
+        results = answered(lake, models, *cells, purse=Purse(12.0))
+    assert [results[cell].ok for cell in cells] == [5, 5, 2, 0]
+
+
+def test_a_model_that_fails_has_one_message_and_the_others_go_on(lake: Lake, prompts: Prompts) -> None:
+    batches = [cell.prompt_batch for cell in many(prompts, cells=4, each=10)]
+    with serve_models(Behaviour(down_model="gone", latency=0.01)) as server:
+        models = loopback_models(server.address)
+        gone = models.models["n"].model_copy(update={"name": "gone"})
+        models = models.model_copy(update={"models": models.models | {"n": gone}})
+        cells = [Cell(model, batch) for batch in batches for model in ("m", "n")]
+        results = answered(lake, models, *cells)
+        asked_in_vain = server.stats()["models"]["gone"]["requests"]
+    assert all(result.ok == 10 for cell, result in results.items() if cell.model == "m")
+    messages = {str(result) for cell, result in results.items() if cell.model == "n"}
+    assert len(messages) == 1
+    assert "does not know this address or model (status 404)" in messages.pop()
+    assert asked_in_vain <= 32
+
+
+def test_a_cell_without_prompts_or_model_fails_alone(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models() as server:
+        results = answered(
+            lake, loopback_models(server.address), Cell("m", "nowhere"), Cell("m", BATCH), Cell("nobody", BATCH)
+        )
+    assert "has no `selected_prompts` yet" in str(results[Cell("m", "nowhere")])
+    assert "no model `nobody`" in str(results[Cell("nobody", BATCH)])
+    assert results[Cell("m", BATCH)].ok == 2
+
+
+def test_a_cell_that_another_run_works_on_is_waited_for_while_others_are_filled(
+    lake: Lake, prompts: Prompts, progress: Recorder
+) -> None:
+    prompts(40)
+    prompts(5, "b2", first=1000)
+    with serve_models(Behaviour(latency=0.2)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 8})
+        child = start_process(lake, models)
+        until(lambda: server.stats()["requests"] > 0)
+        results = list(answer_cells(lake, models, [Cell("m", BATCH), Cell("m", "b2")], progress))
+        assert child.wait() == 0
+        assert server.stats()["requests"] == 45
+    assert [cell.prompt_batch for cell, _ in results] == ["b2", BATCH]
+    assert progress.messages == ["another run works on model=m prompt_batch=b1; waiting until it is done"]

@@ -1,0 +1,191 @@
+"""The user's limits hold over all processes of the machine, and nothing of a killed process keeps a place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagster_project.generation import Cell, Purse, SilentProgress, answer_cell, answer_cells
+from dagster_project.generation.limits.ledger import Ledger
+from dagster_project.generation.limits.quota import Quota
+from dagster_project.lake import Lake
+from dagster_project.loopback.models import Behaviour, serve_models
+from dagster_project.settings.models import Limits
+from tests.generation.cells import BATCH, loopback_models, start_process, until
+
+pytestmark = pytest.mark.slow
+
+Prompts = Callable[..., list[str]]
+DEAR = {"output_usd_per_million": 1_000_000 / 50}
+"""At most 1 USD an answer."""
+HOLDS = """
+import sys, time
+from pathlib import Path
+from dagster_project.generation.limits.ledger import Ledger
+from dagster_project.generation.limits.quota import Quota
+from dagster_project.settings.models import Limits
+folder = Path(sys.argv[1])
+assert Ledger(folder, "m", 10, None).hold(4)
+assert Quota(folder, "e", Limits(max_in_flight=2)).enter(0) == 0
+print("holds", flush=True)
+time.sleep(60)
+"""
+
+
+def test_two_processes_share_the_places_of_an_endpoint_fairly(lake: Lake, prompts: Prompts) -> None:
+    prompts(150)
+    prompts(150, "b2", first=1000)
+    with serve_models(Behaviour(latency=0.05)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 10})
+        children = [start_process(lake, models, "m", batch) for batch in (BATCH, "b2")]
+        journals = [lake.root / "journal" / "model=m" / f"prompt_batch={batch}.jsonl" for batch in (BATCH, "b2")]
+        until(lambda: all(path.exists() and path.stat().st_size > 0 for path in journals))
+        assert [child.wait() for child in children] == [0, 0]
+        stats = server.stats()
+    assert stats["max_in_flight"] == 10
+    assert stats["requests"] == 300
+    first_lines = [path.read_text().splitlines()[40] for path in journals]
+    last_lines = [path.read_text().splitlines()[-1] for path in journals]
+    answered_at = [[line.rpartition('"answered_at":"')[2] for line in lines] for lines in (first_lines, last_lines)]
+    assert max(answered_at[0]) < min(answered_at[1]), "neither waited until the other was done"
+
+
+def test_requests_a_minute_hold_for_two_processes_together(lake: Lake, prompts: Prompts) -> None:
+    prompts(40)
+    prompts(40, "b2", first=1000)
+    with serve_models() as server:
+        models = loopback_models(server.address, {"requests_per_minute": 1200})
+        children = [start_process(lake, models, "m", batch) for batch in (BATCH, "b2")]
+        until(lambda: server.stats()["requests"] > 0)
+        begun = time.monotonic()
+        assert [child.wait() for child in children] == [0, 0]
+    assert time.monotonic() - begun >= 79 * 60 / 1200 - 0.3
+
+
+def test_a_model_has_limits_of_its_own_beside_its_endpoints(lake: Lake, prompts: Prompts) -> None:
+    prompts(30)
+    with serve_models(Behaviour(latency=0.03)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 20}, max_in_flight=3)
+        cells = [Cell("m", BATCH), Cell("n", BATCH)]
+        other = models.models["n"].model_copy(update={"name": "another", "max_in_flight": 5})
+        models = models.model_copy(update={"models": models.models | {"n": other}})
+        assert all(report.ok == 30 for _, report in answer_cells(lake, models, cells, SilentProgress()))
+        assert server.stats()["max_in_flight"] == 8
+
+
+def test_tokens_a_minute_hold_and_a_guess_is_put_right_by_what_the_server_counts(lake: Lake, prompts: Prompts) -> None:
+    prompts(30)
+    with serve_models() as server:
+        models = loopback_models(server.address, {"tokens_per_minute": 60_000})
+        report = answer_cell(lake, models, "m", BATCH, SilentProgress())
+    counted = report.prompt_tokens + report.completion_tokens
+    assert counted / 1000 - 0.2 < report.seconds < counted / 1000 + 1.0
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that holds a place and 4 USD until it is killed."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    child = subprocess.Popen([sys.executable, "-c", HOLDS, folder], env=environment, stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    assert child.stdout.readline() == "holds\n"
+    return child
+
+
+def test_what_a_killed_process_held_is_free_again_and_its_money_counts_as_spent(tmp_path: Path) -> None:
+    quota, ledger = Quota(tmp_path, "e", Limits(max_in_flight=2)), Ledger(tmp_path, "m", 10, None)
+    with holder(tmp_path) as child:
+        try:
+            assert quota.enter(0) == 0
+            assert quota.enter(0) > 0, "both places are taken"
+            assert not ledger.hold(7), "4 of the 10 are held"
+            assert ledger.others_hold()
+            assert ledger.hold(6)
+            ledger.settle(6, 1)
+        finally:
+            child.send_signal(signal.SIGKILL)
+    assert quota.enter(0) == 0
+    assert not ledger.others_hold()
+    assert ledger.spent_usd == (5.0, 5.0)
+    assert not ledger.hold(6)
+    assert ledger.hold(5)
+
+
+def test_the_money_of_a_model_holds_over_runs_and_that_of_a_day_over_models(lake: Lake, prompts: Prompts) -> None:
+    prompts(6)
+    with serve_models(Behaviour(usage=False)) as server:
+        models = loopback_models(server.address, prices=DEAR, max_usd=4.0)
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(3.0)).ok == 3
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).ok == 4
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).sent == 0
+        prompts(6, first=50)
+        a_day = models.model_copy(update={"max_usd_per_day": 6.0})
+        assert answer_cell(lake, a_day, "n", BATCH, SilentProgress()).ok == 2
+        assert server.stats()["requests"] == 6
+
+
+def test_the_money_of_a_day_is_there_again_on_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path, "m", 10, 4)
+    assert ledger.hold(4)
+    ledger.settle(4, 3)
+    assert not ledger.hold(2)
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    assert ledger.spent_usd == (0.0, 3.0)
+    assert ledger.hold(4)
+    ledger.settle(4, 4)
+    assert ledger.spent_usd == (4.0, 7.0)
+
+
+def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prompts) -> None:
+    prompts(30)
+    prompts(30, "b2", first=1000)
+    with serve_models(Behaviour(latency=0.02, usage=False)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 6}, prices=DEAR, max_usd=25.0)
+        children = [start_process(lake, models, "m", batch) for batch in (BATCH, "b2")]
+        assert [child.wait() for child in children] == [0, 0]
+        assert server.stats()["requests"] == 25
+    assert Counter(lake.read("responses")["reason"].to_list()) == {None: 25, "budget": 35}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(0.0, 0.4), min_size=1, max_size=60), st.integers(60, 6000))
+def test_in_no_minute_more_requests_enter_than_are_allowed(gaps: list[float], rate: int) -> None:
+    """Whenever they come, on a clock of the test's own."""
+    import tempfile
+
+    now, entered = 1_000_000.0, []
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now)
+        quota = Quota(Path(folder), "e", Limits(requests_per_minute=rate))
+        for gap in gaps:
+            now += gap
+            while wait := quota.enter(0):
+                now += wait
+            entered.append(now)
+            quota.leave(0)
+    for first in entered:
+        assert sum(first <= other < first + 60 for other in entered) <= rate
+        assert sum(first <= other < first + 1 for other in entered) <= rate / 60 * 1.05 + 1
+
+
+def test_two_models_of_one_endpoint_fill_its_places_and_each_keeps_its_own_limit(lake: Lake, prompts: Prompts) -> None:
+    prompts(40)
+    with serve_models(Behaviour(latency=0.05)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 8}, requests_per_minute=6000)
+        other = models.models["n"].model_copy(update={"name": "another"})
+        models = models.model_copy(update={"models": models.models | {"n": other}})
+        begun = time.process_time()
+        results = dict(answer_cells(lake, models, [Cell("m", BATCH), Cell("n", BATCH)], SilentProgress()))
+        assert time.process_time() - begun < 3, "nobody waits in a busy loop"
+        assert server.stats()["max_in_flight"] == 8
+    assert [report.ok for report in results.values()] == [40, 40]
