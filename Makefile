@@ -1,9 +1,9 @@
 # Two commands matter: `make release` and `make test`. Each sets up what it needs.
 PYTHON ?= python3.11
 BIN := .venv/bin
-PROJECT_FILES := dagster_project assets tests
+PROJECT_FILES := dagster_project assets bench tests
 
-.PHONY: help setup release ui test test-fast lint lock
+.PHONY: help setup release ui test test-fast bench lint lock
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: setup lint  ## all checks and tests
 
 test-fast: setup  ## the tests that take no more than a few seconds each
 	$(BIN)/pytest -n 2 -m 'not slow and not browser'
+
+bench: setup  ## how fast models are asked, on a loopback server; see bench/README.md
+	@$(BIN)/python -m bench $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check $(PROJECT_FILES)
