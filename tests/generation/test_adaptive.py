@@ -68,6 +68,12 @@ def test_429s_at_random_are_no_reason_to_slow_down(p429: float, p500: float, slo
     assert statistics.median(limited) < slower * statistics.median(unlimited)
 
 
+def test_so_many_429s_at_random_that_they_look_like_a_cap_end_well_too() -> None:
+    for seed in SEEDS:
+        limited = ask(Open(), seed, p429=0.15)
+        assert limited.done_at < 1.5 * ask(Open(), seed, p429=0.15, limited=False).done_at
+
+
 def test_a_cap_is_found_at_once() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200))
     assert max(seconds) <= 10.3

@@ -407,7 +407,7 @@ class AdaptivePace:
         return True
 
     def _end_measuring(self, until: float, now: float) -> None:
-        pace = self._pace(now)
+        pace = inf if self._base is None else self._pace(now)
         cap = self._traffic.goodput(self._first_turned_away, until)
         if self._is_late:
             cap = max(cap, self._traffic.goodput(until - LATE_ESTIMATE_SECONDS, until))
@@ -417,7 +417,7 @@ class AdaptivePace:
         self._measuring = False
         self._alarm = _Evidence()
         self._at_estimate = True
-        self._step_to(min(pace, max(cap, STEP * pace)), until, now, growth)
+        self._step_to(cap if pace == inf else min(pace, max(cap, STEP * pace)), until, now, growth)
 
     # Capped.
 
