@@ -71,6 +71,9 @@ class RequestForm:
         models: endpoints and models.
         model: slug of the model.
 
+    Attributes:
+        parameters: for each sample, the JSON text of its sampling parameters and system prompt.
+
     Raises:
         SteerworksError: no model has this slug.
     """
@@ -80,9 +83,9 @@ class RequestForm:
         self.spec = spec_of(models, model)
         self._system = [{"role": "system", "content": self.spec.system_prompt}] if self.spec.system_prompt else []
         self._samplings = [_sampling_as_sent(self.spec, index) for index in range(self.spec.samples)]
-        self._parameters = [
-            canonical_json({**sampling, "system_prompt": self.spec.system_prompt}) for sampling in self._samplings
-        ]
+        # An empty system prompt is not sent, so it makes no difference.
+        system = self.spec.system_prompt or None
+        self.parameters = [canonical_json({**sampling, "system_prompt": system}) for sampling in self._samplings]
 
     def request(
         self,
@@ -115,7 +118,7 @@ class RequestForm:
             prompt_id=prompt_id,
             sample_index=sample_index,
             body={"model": self.spec.name, "messages": messages, **sampling},
-            parameters=self._parameters[sample_index],
+            parameters=self.parameters[sample_index],
             conversation_hash=known_hash or conversation_hash(conversation),
             request_hash=digest(asked),
             max_tokens=self.spec.sampling.most_tokens,

@@ -9,30 +9,45 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from dagster_project.generation.requests import spec_of
+from dagster_project.generation.requests import RequestForm
 from dagster_project.lake import Lake, Session
 from dagster_project.settings import ModelsFile
+
+_ASKED = pa.schema(
+    [
+        ("model", pa.string()),
+        ("model_name", pa.string()),
+        ("revision", pa.string()),
+        ("sample_index", pa.int32()),
+        ("parameters", pa.string()),
+    ]
+)
 
 
 def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list[tuple[str, str]]:
     """Return model and prompt batch of each cell that lacks a settled answer to a selected prompt and sample.
 
-    An answer is settled if the next run would not ask again: not if the money or the tries ran out,
-    and not if it is to another conversation than the one selected now. A batch without
-    `selected_prompts` has no cells yet.
+    An answer is settled if the next run would not ask again: not if the money or the tries ran out, and not if it is to
+    another conversation than the one selected now, or was asked of another revision or with other sampling
+    parameters than the model has now. A batch without `selected_prompts` has no cells yet.
 
     Args:
         lake: where `selected_prompts` and `responses` are read.
-        models: endpoints and models, for the number of samples.
+        models: endpoints and models, for what is asked now.
         slugs: the models to look at.
 
     Raises:
         SteerworksError: no model has one of the slugs.
     """
-    samples = [{"model": slug, "samples": spec_of(models, slug).samples} for slug in slugs]
-    schema = pa.schema([("model", pa.string()), ("samples", pa.int32())])
+    asked = [each for slug in slugs for each in _asked(RequestForm(models, slug))]
     with Session() as session:
         session.table(lake, "selected_prompts")
         session.table(lake, "responses")
-        session.frame("models", pa.Table.from_pylist(samples, schema))
+        session.frame("models", pa.Table.from_pylist(asked, _ASKED))
         return session.query("responses/unfilled_cells").rows()
+
+
+def _asked(form: RequestForm) -> list[dict[str, object]]:
+    """Return what each sample of a model is asked with, as the table keeps it."""
+    shared = {"model": form.model, "model_name": form.spec.name, "revision": form.spec.revision}
+    return [{**shared, "sample_index": index, "parameters": each} for index, each in enumerate(form.parameters)]

@@ -1,27 +1,37 @@
 -- The cells that lack an answer: a selected prompt and sample has no row, one that is not settled because the money or
--- the tries ran out, or one that answers another conversation than the selected one.
+-- the tries ran out, or one that answers another conversation than the selected one, or was asked otherwise than now.
+-- `models` has a row for each model and sample, with what it is asked with.
 -- inputs: selected_prompts, responses, models
 -- grain: model, prompt_batch
 -- output: model, prompt_batch
 with wanted as (
     select
-        models.model,
+        models.*,
         selected_prompts.prompt_batch,
         selected_prompts.prompt_id,
-        selected_prompts.conversation_hash,
-        unnest(range(models.samples)) as sample_index
+        selected_prompts.conversation_hash
     from selected_prompts
     cross join models
     where selected_prompts.selected
 ),
 
 settled as (
-    select model, prompt_batch, prompt_id, conversation_hash, sample_index
+    select
+        model,
+        model_name,
+        revision,
+        sample_index,
+        parameters,
+        prompt_batch,
+        prompt_id,
+        conversation_hash
     from responses
     where answered_at is not null
 )
 
 select distinct model, prompt_batch
 from wanted
-anti join settled using (model, prompt_batch, prompt_id, conversation_hash, sample_index)
+anti join settled using (
+    model, model_name, revision, sample_index, parameters, prompt_batch, prompt_id, conversation_hash
+)
 order by model, prompt_batch

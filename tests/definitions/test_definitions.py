@@ -17,6 +17,7 @@ from dagster_project.automation import missing_ranges
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
+from dagster_project.generation import RequestForm
 from dagster_project.lake import TABLES, Lake
 from dagster_project.partitions import cell_key
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
@@ -101,12 +102,22 @@ def tick(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dg.Schedu
     )
 
 
+def as_configured(lake: Lake, settings: Settings, cell: dict[str, str]) -> None:
+    """Have the answers of a cell asked as the model is asked now."""
+    form = RequestForm(settings.models, cell["model"])
+    asked = {"model_name": form.spec.name, "revision": form.spec.revision, "parameters": form.parameters[0]}
+    rows = lake.read("responses", cell)
+    lake.write("responses", cell, rows.with_columns(**{name: pl.lit(value) for name, value in asked.items()}))
+
+
 def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budget(
     definitions: dg.Definitions, settings: Settings, lake: Lake
 ) -> None:
     models = ["smollm2-135m-brief", "smollm2-135m-plain", "smollm2-135m-warm"]
     for batch, answering in (("b1", models[:1]), ("b2", models[:2]), ("b3", models[:1])):
         write_inputs(lake, [prompt_row(1, batch)], answering)
+        for model in answering:
+            as_configured(lake, settings, {"model": model, "prompt_batch": batch})
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1", "b2", "b3"])
         assert missing_ranges(instance, settings, models) == [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import polars as pl
+import pytest
 
 from dagster_project.generation import Purse, SilentProgress, answer_cell, unfilled_cells
 from dagster_project.lake import Lake
@@ -46,6 +47,21 @@ def test_what_was_refused_for_good_is_filled(lake: Lake, prompts: Prompts) -> No
     with serve_models(Behaviour(p400=1)) as server:
         answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
     assert unfilled(lake) == [("n", BATCH)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"revision": "2"}, {"name": "other"}, {"system_prompt": "Be brief."}, {"sampling": {"max_tokens": 51}}],
+)
+def test_a_model_that_is_asked_otherwise_has_unfilled_cells(
+    lake: Lake, prompts: Prompts, change: dict[str, Any]
+) -> None:
+    prompts(2)
+    with serve_models() as server:
+        answer_cell(lake, loopback_models(server.address, samples=2), "m", BATCH, SilentProgress())
+    assert ("m", BATCH) in unfilled(lake, samples=2, **change)
+    assert ("m", BATCH) not in unfilled(lake, samples=2, prices={"output_usd_per_million": 1}, system_prompt="")
+    assert ("m", BATCH) not in unfilled(lake, samples=1)
 
 
 def test_a_new_prompt_a_new_sample_or_other_turns_make_a_cell_unfilled(lake: Lake, prompts: Prompts) -> None:
