@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dagster_project.cli.launch import Launcher
+from dagster_project.cli.launch import RunStoppedError, Launcher
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
@@ -87,6 +87,8 @@ def _fill(
         try:
             with terminal.step(first if last == first else f"{first} … {last}"):
                 launcher.responses_in_range(first, last, share)
+        except RunStoppedError:
+            raise
         except SteerworksError as error:
             problems.append(str(error))
     return problems

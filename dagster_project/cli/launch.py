@@ -24,6 +24,10 @@ from dagster_project.settings import PROJECT_ROOT, Home, Settings
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+class RunStoppedError(SteerworksError):
+    """Somebody stopped the run: nothing else is to be begun after it."""
+
+
 def prepare_dagster_home(home: Home) -> None:
     """Make the instance's folder with its `dagster.yaml`, and point DAGSTER_HOME at it."""
     home.dagster.mkdir(parents=True, exist_ok=True)
@@ -90,7 +94,14 @@ class Launcher:
                 instance=instance, run_config={**QUIET, **(run_config or {})}, raise_on_error=False, **target
             )
         if not result.success:
+            if any(_was_interrupted(event) for event in result.all_events if event.is_step_failure):
+                raise RunStoppedError("stopped before it was done. What was done is kept; run it again to go on.")
             raise SteerworksError("\n".join(_reasons(result)) or f"run {result.run_id} failed")
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
+import yaml
 
-from dagster_project.settings import Home
+from dagster_project.cli.launch import Launcher
+from dagster_project.lake import Lake
+from dagster_project.loopback.models import Behaviour, serve_models
+from dagster_project.settings import Home, Settings
+from tests.generation.cells import until, write_prompts
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
 
@@ -45,6 +52,26 @@ def test_a_model_without_an_endpoint(config: Path) -> None:
 
 def test_an_unknown_model() -> None:
     assert "has no model gpt-9; it has: smollm2-135m-brief" in refused("backfill", "gpt-9")
+
+
+def test_a_backfill_that_is_interrupted_begins_no_other_model_and_says_how_to_go_on(
+    home: Home, config: Path, settings: Settings
+) -> None:
+    text = yaml.safe_load((config / "models.yaml").read_text())
+    with serve_models(Behaviour(latency=30)) as server:
+        text["endpoints"]["embedded"] = {"base_url": server.address}
+        (config / "models.yaml").write_text(yaml.safe_dump(text))
+        write_prompts(Lake(home.lake), ["What grows here?"], "spring")
+        Launcher(settings)  # makes the folder of the instance
+        with dg.DagsterInstance.get() as instance:
+            instance.add_dynamic_partitions("prompt_batch", ["spring"])
+        process = subprocess.Popen([STEERWORKS, "backfill"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        until(lambda: server.max_in_flight > 0)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert server.stats()["requests"] == 1
+    assert process.returncode == 1
+    assert said.startswith("error stopped before it was done.")
 
 
 def test_an_unknown_release() -> None:
