@@ -39,10 +39,11 @@ def verify(
     console.print(_table(counts))
     if differing := [count for count in counts if count.differing]:
         cells = ", ".join(f"{count.model}|{count.prompt_batch} ({count.differing} rows)" for count in differing)
+        names = " ".join(sorted({count.model for count in differing}))
         raise SteerworksError(
-            f"the table `responses` is not what the journals say, in {cells}. The journals hold what was answered: run "
-            f"`steerworks backfill {' '.join(sorted({count.model for count in differing}))}` to make the table again; "
-            "no answer is asked for twice."
+            f"the table `responses` is not what the journals say, in {cells}. The journals hold what was answered: "
+            f"delete the folders of these cells in {lake.root / 'responses'}, and run `steerworks backfill {names}` to "
+            "make the table again; no answer is asked for twice."
         )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -188,9 +189,10 @@ def test_verify_counts_every_cell_and_fails_when_the_table_differs(
         assert ["first", "spring", "3", "3", "0", "0", "0"] in lines
         assert ["second", "spring", "3", "0", "0", "3", "0"] in lines
         [path] = Lake(home.lake).parts("responses")
-        path.unlink()
-        with pytest.raises(SteerworksError, match=r"in first\|spring \(3 rows\).*steerworks backfill first"):
+        pq.write_table(pq.read_table(path).slice(1), path)
+        with pytest.raises(SteerworksError, match=r"in first\|spring \(1 rows\).*delete .*steerworks backfill first"):
             verify()
+        path.unlink()
         backfill(["first"])
         verify()
         assert server.stats()["requests"] == 3
