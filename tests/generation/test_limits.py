@@ -37,6 +37,7 @@ from dagster_project.settings.models import Limits
 folder = Path(sys.argv[1])
 assert Ledger(folder, "m", 10, None).hold(4)
 assert Quota(folder, "e", Limits(max_in_flight=2)).enter(0) == 0
+assert Quota(folder, "e", Limits(max_in_flight=1)).enter(0) > 0
 print("holds", flush=True)
 time.sleep(60)
 """
@@ -118,6 +119,20 @@ def test_what_a_killed_process_held_is_free_again_and_its_money_counts_as_spent(
     assert ledger.spent_usd == (5.0, 5.0)
     assert not ledger.hold(6)
     assert ledger.hold(5)
+
+
+def test_a_killed_process_that_waited_for_its_turn_keeps_no_share_of_the_places(tmp_path: Path) -> None:
+    quota = Quota(tmp_path, "e", Limits(max_in_flight=10))
+    with holder(tmp_path) as child:
+        child.send_signal(signal.SIGKILL)
+    assert [quota.enter(0) for _ in range(10)] == [0.0] * 10
+
+
+def test_what_is_owed_to_a_limit_is_forgiven_with_it(tmp_path: Path) -> None:
+    limited = Quota(tmp_path, "e", Limits(tokens_per_minute=60))
+    assert limited.enter(600) == 0
+    assert limited.enter(1) > 500
+    assert Quota(tmp_path, "e", Limits(max_in_flight=4)).enter(1) == 0
 
 
 def test_the_money_of_a_model_holds_over_runs_and_that_of_a_day_over_models(lake: Lake, prompts: Prompts) -> None:

@@ -92,8 +92,9 @@ class Quota:
         self._state.shared[_TOKENS_DUE] -= tokens * self._seconds_a_token
 
     def _until_due(self, now: float) -> float:
-        due = max(self._base(_REQUESTS_DUE, now), self._base(_TOKENS_DUE, now))
-        return due - now if due > now else 0.0
+        paces = ((_REQUESTS_DUE, self._seconds_a_request), (_TOKENS_DUE, self._seconds_a_token))
+        # What is owed to a limit that is no longer configured is owed to nobody.
+        return max([0.0, *(self._base(number, now) - now for number, seconds in paces if seconds)])
 
     def _base(self, number: int, now: float) -> float:
         """Return when the next request is due: not long ago, nor at a time that only a wrong clock can have written."""
@@ -101,13 +102,15 @@ class Quota:
         return now if due > now + LONGEST_DEBT_SECONDS else max(due, now - BURST_SECONDS)
 
     def _is_full(self) -> bool:
-        if not self._most:
+        if not self._most or not self._is_taken_up():
             return False
-        if self._taken() >= self._most:
-            self._state.bury()
-        mine, others = self._state.mine, self._state.others.values()
+        self._state.bury()  # perhaps it was a process that is gone now that had the places, or waited for them
+        return self._is_taken_up()
+
+    def _is_taken_up(self) -> bool:
         if self._taken() >= self._most:
             return True
+        mine, others = self._state.mine, self._state.others.values()
         others_wait = any(row[_WAITING] and row[_IN_FLIGHT] < self._fair_share() for row in others)
         return others_wait and mine[_IN_FLIGHT] >= self._fair_share()
 
