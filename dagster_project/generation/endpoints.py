@@ -82,13 +82,17 @@ class Connection:
 
     def _broken(self, error: Exception) -> Fault:
         """Name the first cause."""
+        import aiohttp  # noqa: PLC0415 - loads slowly
+
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = "timeout" if isinstance(cause, TimeoutError) else "connection"
         words = str(cause) or type(cause).__name__
         refused = isinstance(cause, ConnectionRefusedError)
-        return Fault(reason, words.replace(self.api_key, "***"), replied=False, may_cost=not refused)
+        # A reply that is cut or garbled is one all the same: the endpoint is not down.
+        replied = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
+        return Fault(reason, words.replace(self.api_key, "***"), replied=replied, may_cost=not refused)
 
 
 @asynccontextmanager

@@ -146,6 +146,17 @@ def test_an_endpoint_that_is_down_is_named_quickly_and_what_was_answered_is_kept
         assert answer_cell(lake, models, "m", BATCH, SilentProgress()).asked == 25
 
 
+def test_a_reply_that_is_always_cut_fails_its_request_and_not_the_model(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.generation.asking.FIRST_BACKOFF_SECONDS", 0.01)
+    prompts(1)
+    with serve_models(Behaviour(p_drop=1)) as server:
+        report = answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress())
+        assert server.stats()["requests"] == MOST_TRIES
+    assert sum(report.failed.values()) == 1
+
+
 def test_a_server_that_hears_and_never_answers_is_down_too(lake: Lake, prompts: Prompts) -> None:
     prompts(4)
     with socket.create_server(("127.0.0.1", 0)) as mute:
