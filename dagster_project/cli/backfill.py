@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dagster_project.cli.launch import RunStoppedError, Launcher
+from dagster_project.cli.launch import Launcher, RunStoppedError
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
