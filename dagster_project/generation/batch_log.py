@@ -70,6 +70,11 @@ class BatchLog:
         """Batches that have not come back, the earliest first."""
         return [record for record in self._records.values() if record.ended is None]
 
+    @property
+    def requests_outstanding(self) -> set[str]:
+        """The hashes of all requests that have not come back."""
+        return {key for record in self.outstanding for key in self.requests(record)}
+
     def requests(self, record: BatchRecord) -> dict[str, Request]:
         """Return the requests of an outstanding batch, by request hash."""
         with self._requests_path(record.mark).open("rb") as file:

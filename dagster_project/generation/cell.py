@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
@@ -20,7 +22,8 @@ from dagster_project.generation.asking import Asker
 from dagster_project.generation.batch_log import BatchLog
 from dagster_project.generation.batches import BatchDesk
 from dagster_project.generation.channel import Channel
-from dagster_project.generation.journal import Journal
+from dagster_project.generation.claims import Claimed, Claims
+from dagster_project.generation.journal import SECONDS_BETWEEN_LOOKS, Journal
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.progress import CellProgress, Progress
 from dagster_project.generation.requests import Request, RequestForm, requests_in_cell
@@ -64,6 +67,20 @@ class CellReport:
 
 
 @dataclass
+class _Others:
+    """Requests that are under way already, how often each is wanted, and the journals of the cells that send them."""
+
+    wanted: Counter[str] = field(default_factory=Counter)
+    cells: set[Path] = field(default_factory=set)
+
+    def note(self, times: Counter[str], claimed: Claimed) -> None:
+        """Take what this cell wants and does not send: of what it sends itself, all but the first."""
+        self.wanted.update({key: times[key] for key in claimed.elsewhere})
+        self.wanted.update({key: times[key] - 1 for key in claimed.now if times[key] > 1})
+        self.cells |= set(claimed.elsewhere.values())
+
+
+@dataclass
 class OpenCell:
     """A cell whose lock this process holds. Requests may be settled in several rounds.
 
@@ -77,6 +94,7 @@ class OpenCell:
     prompt_batch: str
     journal: Path
     known: KnownAnswers
+    claims: Claims
     progress: Progress
     connect: Connect
     unsettled: Unsettled
@@ -101,22 +119,32 @@ class OpenCell:
         """What this run has spent, in US dollars."""
         return sum(way.spent_usd for way in self._ways)
 
-    async def settle(self, requests: Iterable[list[Request]], count: int) -> None:
+    async def settle(self, requests: Callable[[], Iterable[list[Request]]], count: int) -> None:
         """Have every request of some lists settled, ``count`` in all; ask only for what no journal knows.
+
+        Args:
+            requests: gives the lists, again and again.
+            count: of the requests; one that is wanted several times counts as often.
 
         Raises:
             SteerworksError: no request to this model can succeed for now; the text says why.
         """
         self.total += count
-        self.known.refresh(self.journal)
-        missing = self._missing(requests)
-        if self.spec.batch:
-            await self._hand_in(missing, self.spec.batch)
-        elif first := next(missing, None):
+        self.claims.release(self.journal)  # what a killed run left
+        wanted: Counter[str] | None = None
+        while wanted is None or wanted:
+            others = _Others()
+            self.known.refresh(self.journal)
+            try:
+                await self._settle_missing(self._missing(requests(), wanted, others))
+            finally:
+                self.known.refresh(self.journal)
+                self.claims.release(self.journal)
             self._tell()
-            await self._ask(itertools.chain([first], missing))
-        self.known.refresh(self.journal)
-        self._tell()
+            if self.out_of_money:
+                return
+            await self._wait_for(others)
+            wanted = others.wanted
 
     async def settle_some(self, requests: list[Request]) -> dict[str, Answer]:
         """Have some requests settled, few enough for memory, and return what became of each, by request hash.
@@ -124,17 +152,56 @@ class OpenCell:
         Raises:
             SteerworksError: as `settle`.
         """
-        await self.settle([requests], len(requests))
+        await self.settle(lambda: [requests], len(requests))
         answers = self.known.find(self.journal, [request.request_hash for request in requests])
         return {r.request_hash: answers.get(r.request_hash) or self.unsettled.answer_to(r) for r in requests}
 
-    def _missing(self, requests: Iterable[list[Request]]) -> Iterator[Request]:
+    def _missing(
+        self, requests: Iterable[list[Request]], wanted: Counter[str] | None, others: _Others
+    ) -> Iterator[Request]:
+        """Claim and give what is not known; count what is. ``wanted`` says how often, if not all are."""
         for some in requests:
-            known = self.known.statuses(self.journal, [request.request_hash for request in some])
-            self.reused += len(known)
-            self.done += sum(known.values())
-            self.failed += len(known) - sum(known.values())
-            yield from {r.request_hash: r for r in some if r.request_hash not in known}.values()
+            each = {request.request_hash: request for request in some}
+            times = Counter(request.request_hash for request in some)
+            if wanted is not None:
+                times = Counter({key: wanted.pop(key) for key in each if key in wanted})
+            self._count_known(times)
+            claimed = self.claims.claim(self.journal, times)
+            self.unsettled.pending |= claimed.handed_in
+            others.note(times, claimed)
+            mine = Counter(claimed.now)
+            self._count_known(mine)  # answered between the look and the claim
+            yield from (each[key] for key in mine)
+
+    def _count_known(self, times: Counter[str]) -> None:
+        """Count those that are known, as often as they are wanted, and take them out."""
+        for key, ok in self.known.statuses(self.journal, times).items():
+            count = times.pop(key)
+            self.reused += count
+            self.done += count if ok else 0
+            self.failed += 0 if ok else count
+        for key in [key for key in times if key in self.unsettled]:
+            count = times.pop(key)
+            self.failed += 0 if key in self.unsettled.pending else count
+
+    async def _wait_for(self, others: _Others) -> None:
+        """Wait until the cells that ask for what this one wants too have released it."""
+        said = False
+        while not all(self.claims.are_released(journal) for journal in others.cells - {self.journal}):
+            if not said:
+                self.progress.waiting(
+                    f"{others.wanted.total()} requests of {self.model}, {self.prompt_batch} are under way for another "
+                    "cell; waiting for its answers"
+                )
+                said = True
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def _settle_missing(self, missing: Iterator[Request]) -> None:
+        if self.spec.batch:
+            await self._hand_in(missing, self.spec.batch)
+        elif first := next(missing, None):
+            self._tell()
+            await self._ask(itertools.chain([first], missing))
 
     async def _ask(self, missing: Iterator[Request]) -> None:
         async with self._open_journal() as (channel, journal):
@@ -153,14 +220,14 @@ class OpenCell:
                 self._ways.append(desk)
                 await desk.collect()
             self.known.refresh(self.journal)
-        self.unsettled.pending = {key for record in log.outstanding for key in log.requests(record)}
+        self.unsettled.pending |= log.requests_outstanding
         unknown = (request for request in missing if request.request_hash not in self.unsettled.pending)
         if first := next(unknown, None):
             async with self._open_journal() as (channel, journal):
                 desk = BatchDesk(channel, mode, log, journal, self._take)
                 self._ways.append(desk)
                 await desk.hand_in(itertools.chain([first], unknown))
-            self.unsettled.pending |= {key for record in log.outstanding for key in log.requests(record)}
+            self.unsettled.pending |= log.requests_outstanding
 
     @asynccontextmanager
     async def _open_journal(self) -> AsyncIterator[tuple[Channel, Journal]]:
@@ -207,7 +274,7 @@ async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
     started = time.monotonic()
     form = RequestForm(models, cell.model)
     wanted = requests_in_cell(cell.lake, form.spec, cell.prompt_batch)
-    await cell.settle(form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
+    await cell.settle(partial(form.of_cell, cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
     figures = await _write_table(cell, form)
     return _report(cell, figures, time.monotonic() - started)
 

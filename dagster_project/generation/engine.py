@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.cell import CellReport, OpenCell, fill_cell
 from dagster_project.generation.channel import Channel
+from dagster_project.generation.claims import Claims
 from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.journal import journal_path, only_one_process
 from dagster_project.generation.known import KnownAnswers
@@ -58,6 +59,7 @@ class Engine:
         self._purse = purse or Purse()
         self._runner = asyncio.Runner()
         self._known = KnownAnswers(lake.root)
+        self._claims = Claims(lake.root, self._known)
         self._channels: dict[str, asyncio.Task[Channel]] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
         self._quotas: dict[str, Quota] = {}
@@ -73,6 +75,7 @@ class Engine:
             self._runner.run(self._open.aclose())
         finally:
             self._runner.close()
+            self._claims.close()
             self._known.close()
 
     def answer(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
@@ -106,6 +109,7 @@ class Engine:
             *cell,
             journal_path(self._lake.root, *cell, purpose),
             self._known,
+            self._claims,
             self._progress,
             partial(self._channel, cell.model),
             Unsettled(spec),

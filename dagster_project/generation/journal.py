@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -174,6 +174,18 @@ async def only_one_process(journal: Path, progress: Progress) -> AsyncIterator[N
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def while_idle(journal: Path) -> Iterator[bool]:
+    """Hold the lock beside a journal if nobody works on its cell; say whether that is so."""
+    lock = FileLock(journal.with_suffix(".lock"))
+    idle = _acquire(lock)
+    try:
+        yield idle
+    finally:
+        if idle:
+            lock.release()
 
 
 def _acquire(lock: FileLock) -> bool:

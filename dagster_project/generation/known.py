@@ -12,16 +12,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, status_in_line
 from dagster_project.generation.journal import FOLDER, journals, no_answer
+from dagster_project.generation.rebuildable import RebuildableFile
 
 NAME = "index.sqlite"
-SECONDS_FOR_ANOTHER_PROCESS = 600
 SECONDS_BETWEEN_LOOKS_AT_ALL = 5.0
 LINES_AT_A_TIME = 2_000
 HASHES_AT_A_TIME = 500
@@ -58,7 +56,7 @@ class KnownAnswers:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[Path, int] = {}
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
-        self._index = self._open()
+        self._index = RebuildableFile(self._folder / NAME, _TABLES, "the index of the journals")
 
     def close(self) -> None:
         """Close the index and the journals."""
@@ -121,7 +119,7 @@ class KnownAnswers:
         for first in range(0, len(wanted), HASHES_AT_A_TIME):
             some = [bytes.fromhex(key) for key in wanted[first : first + HASHES_AT_A_TIME]]
             marks = ",".join("?" * len(some))
-            rows = self._index.execute(
+            rows = self._index.rows(
                 "select hash, path, start, answers.bytes, ok from answers join journals using (journal) "
                 f"where hash in ({marks}) order by path, start",
                 some,
@@ -160,7 +158,7 @@ class KnownAnswers:
         self._files.clear()
 
     def _take_in(self, paths: Collection[Path], all_of_them: bool = False) -> None:
-        known = {path: (journal, size) for journal, path, size in self._index.execute("select * from journals")}
+        known = {path: (journal, size) for journal, path, size in self._index.rows("select * from journals")}
         names = {str(path.relative_to(self._folder)): path for path in paths}
         for name in sorted(set(known) - set(names)) if all_of_them else ():
             self._drop(known[name][0])
@@ -176,7 +174,7 @@ class KnownAnswers:
     def _take_in_lines(self, name: str, path: Path) -> None:
         more = True
         while more:
-            with self._change() as index:
+            with self._index.change() as index:
                 index.execute("insert or ignore into journals (path, bytes) values (?, 0)", [name])
                 select = "select journal, bytes from journals where path = ?"
                 journal, start = index.execute(select, [name]).fetchone()
@@ -197,63 +195,20 @@ class KnownAnswers:
             more = len(rows) == LINES_AT_A_TIME
 
     def _drop(self, journal: int) -> None:
-        with self._change() as index:
+        with self._index.change() as index:
             index.execute("delete from answers where journal = ?", [journal])
             index.execute("delete from journals where journal = ?", [journal])
 
     def _forget(self) -> None:
         self._close_journals()
-        with self._change() as index:
+        with self._index.change() as index:
             index.execute("delete from answers")
             index.execute("delete from journals")
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
 
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._index.execute("begin immediate")
-            try:
-                yield self._index
-            except BaseException:
-                self._index.execute("rollback")
-                raise
-            self._index.execute("commit")
-        except sqlite3.OperationalError as error:
-            raise SteerworksError(
-                f"{self._folder / NAME}: the index of the journals cannot be written ({error}). Free or repair the "
-                "disk, and start again: the answers before are kept."
-            ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise SteerworksError(
-                    f"{self._folder / NAME}: the index of the journals cannot be opened ({error}). Repair the disk, or "
-                    "delete the index, which is made again from the journals; and start again."
-                ) from error
-            return self._begin_anew()
-
     def _make_again(self, error: sqlite3.DatabaseError) -> None:
-        """Make an index anew that turns out to be spoiled; whatever else is wrong with it stays an error."""
-        if isinstance(error, sqlite3.OperationalError):
-            raise error
-        self._index.close()
-        self._index = self._begin_anew()
+        self._index.mend(error)
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
-
-    def _begin_anew(self) -> sqlite3.Connection:
-        for path in self._folder.glob(f"{NAME}*"):  # spoiled by a crash; the journals have it all
-            path.unlink()
-        return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        index = sqlite3.connect(self._folder / NAME, timeout=SECONDS_FOR_ANOTHER_PROCESS, isolation_level=None)
-        # What a crash takes from the index is read from the journals again.
-        index.executescript("pragma journal_mode = wal; pragma synchronous = off;" + _TABLES)
-        index.execute("select count(*) from journals").fetchone()
-        return index
 
 
 def _best(own: Path, places: list[_Place]) -> list[_Place]:

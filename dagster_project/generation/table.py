@@ -50,6 +50,10 @@ class Unsettled:
         """Keep why a request failed, and after how many tries, in less room than the answer takes."""
         self._reasons[answer.request_hash] = (answer.reason or "", answer.attempts)
 
+    def __contains__(self, request_hash: str) -> bool:
+        """Say whether this run has tried it already, or a batch is out for it."""
+        return request_hash in self._reasons or request_hash in self.pending
+
     def answer_to(self, request: Request) -> Answer:
         """Return the record of a request that no journal knows; not listed are those that were never sent."""
         unlisted = (PENDING_REASON, 1) if request.request_hash in self.pending else (BUDGET_REASON, 0)

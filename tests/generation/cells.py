@@ -36,10 +36,11 @@ class Recorder:
 
 
 def write_prompts(lake: Lake, texts: Sequence[str], batch: str = BATCH) -> None:
+    first_at = {text: number for number, text in reversed([*enumerate(texts, start=1)])}
     rows = [
         {
             "prompt_batch": batch,
-            "prompt_id": stable_id("p", text),
+            "prompt_id": stable_id("p", [text, number] if number > first_at[text] else text),
             "intake_number": number,
             "source": "test",
             "licence": "CC0-1.0",
