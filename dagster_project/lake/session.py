@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dagster_project.lake.catalogue import TABLES
 from dagster_project.lake.store import Lake, Partition
@@ -104,16 +105,22 @@ class Session:
         self.connection.close()
 
     def table(self, lake: Lake, table: str, partition: Partition | None = None, name: str | None = None) -> None:
-        """Give a lake table, or one partition of it, as a view; absent files give no rows."""
+        """Give a lake table, or one partition of it, as a view.
+
+        Absent files give no rows, and columns that came into the table after a file was written are null in it.
+        """
         view = _checked(name or table)
+        schema = TABLES[table].schema
         parts = lake.parts(table, partition)
         if not parts:
-            self.frame(view, TABLES[table].schema.empty_table())
+            self.frame(view, schema.empty_table())
             return
         files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
-        self.connection.execute(
-            f"create or replace temp view {view} as from read_parquet([{files}], hive_partitioning = false)"
-        )
+        rows = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
+        if set(schema.names) - set(pq.read_schema(parts[0]).names):
+            self.frame(f"{view}_columns", schema.empty_table())
+            rows = f"from {view}_columns union all by name {rows}"
+        self.connection.execute(f"create or replace temp view {view} as {rows}")
 
     def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
         """Give rows from Python as a table."""

@@ -105,12 +105,13 @@ class Lake:
         return bool(self.parts(table, partition))
 
     def read(self, table: str, partition: Partition | None = None) -> pl.DataFrame:
-        """Read a partition or a whole table; absent files read as no rows."""
+        """Read a partition or a whole table; absent files read as no rows, columns newer than a file as nulls."""
         import polars as pl  # noqa: PLC0415 - generation uses the lake without it, in many short processes
 
-        parts = self.parts(table, partition)
-        tables = [pq.read_table(path, partitioning=None) for path in parts]
-        return pl.DataFrame(pa.concat_tables([TABLES[table].schema.empty_table(), *tables]))
+        described = TABLES[table]
+        tables = [pq.read_table(path, partitioning=None) for path in self.parts(table, partition)]
+        together = pa.concat_tables([described.schema.empty_table(), *tables], promote_options="default")
+        return pl.DataFrame(together.select(described.column_names))
 
     def batches(self, table: str, partition: Partition, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Yield some columns of a partition, at most ``rows`` rows at a time, in stored order; memory stays small."""

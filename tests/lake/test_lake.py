@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,22 @@ def test_absent_partitions_read_as_no_rows(lake: Lake) -> None:
         session.table(lake, "consensus")
         assert session.arrow("consensus").num_rows == 0
         assert session.arrow("consensus").column_names == TABLES["consensus"].column_names
+
+
+@pytest.mark.parametrize("older", [{"c"}, {"d"}, {"c", "d"}])
+def test_a_column_that_came_later_reads_as_null_in_files_from_before(lake: Lake, older: set[str]) -> None:
+    for campaign in ("c", "d"):
+        path = lake.write(
+            "preferences", {"campaign": campaign}, PREFERENCES.with_columns(campaign=pl.lit(campaign))
+        ).path
+        if campaign in older:
+            pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["statement"]), path)
+    statements = [None if campaign in older else text for campaign in "cd" for text in (None, "worse", "better")]
+    assert lake.read("preferences")["statement"].to_list() == statements
+    with Session() as session:
+        session.table(lake, "preferences")
+        assert session.arrow("preferences").column_names == TABLES["preferences"].column_names
+        assert session.arrow("preferences")["statement"].to_pylist() == statements
 
 
 def test_a_partition_may_be_taken_by_one_of_its_dimensions(lake: Lake) -> None:
