@@ -53,6 +53,7 @@ class Answer:
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float = 0.0
+    endpoint: str | None = None
     seconds: float | None = None
     answered_at: str | None = None
 
@@ -95,6 +96,7 @@ class AnswersOf:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._shared: Mapping[str, Any] = {
+            "endpoint": spec.endpoint,
             "model_name": spec.name,
             "revision": spec.revision,
             "licence": spec.terms.licence,

@@ -16,6 +16,7 @@ from dagster_project.settings import ModelsFile
 _ASKED = pa.schema(
     [
         ("model", pa.string()),
+        ("endpoint", pa.string()),
         ("model_name", pa.string()),
         ("revision", pa.string()),
         ("sample_index", pa.int32()),
@@ -28,7 +29,7 @@ def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list
     """Return model and prompt batch of each cell that lacks a settled answer to a selected prompt and sample.
 
     An answer is settled if the next run would not ask again: not if the money or the tries ran out, and not if it is to
-    another conversation than the one selected now, or was asked of another revision or with other sampling
+    another conversation than the one selected now, or was asked of another endpoint or revision or with other sampling
     parameters than the model has now. A batch without `selected_prompts` has no cells yet.
 
     Args:
@@ -49,5 +50,6 @@ def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list
 
 def _asked(form: RequestForm) -> list[dict[str, object]]:
     """Return what each sample of a model is asked with, as the table keeps it."""
-    shared = {"model": form.model, "model_name": form.spec.name, "revision": form.spec.revision}
+    spec = form.spec
+    shared = {"model": form.model, "endpoint": spec.endpoint, "model_name": spec.name, "revision": spec.revision}
     return [{**shared, "sample_index": index, "parameters": each} for index, each in enumerate(form.parameters)]

@@ -154,6 +154,7 @@ _table(
     Column("completion_tokens", pa.int32(), "tokens written, reasoning included", nullable=True),
     Column("reasoning_tokens", pa.int32(), "tokens of the reasoning among them", nullable=True),
     Column("cost_usd", pa.float64(), "US dollars, at the prices of that day"),
+    Column("endpoint", STRING, "slug in models.yaml; null for answers from before it was kept", nullable=True),
     Column("model_name", STRING, "the name sent to the endpoint"),
     Column("revision", STRING, "the weights' revision"),
     Column("parameters", STRING, "sampling parameters and system prompt, as JSON"),

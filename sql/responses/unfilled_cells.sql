@@ -1,6 +1,7 @@
 -- The cells that lack an answer: a selected prompt and sample has no row, one that is not settled because the money or
 -- the tries ran out, or one that answers another conversation than the selected one, or was asked otherwise than now.
--- `models` has a row for each model and sample, with what it is asked with.
+-- `models` has a row for each model and sample, with what it is asked with. An answer that does not say which endpoint
+-- gave it is from before that was kept, and taken for the present one's.
 -- inputs: selected_prompts, responses, models
 -- grain: model, prompt_batch
 -- output: model, prompt_batch
@@ -18,20 +19,22 @@ with wanted as (
 settled as (
     select
         model,
-        model_name,
-        revision,
+        coalesce(responses.endpoint, models.endpoint) as endpoint,
+        responses.model_name,
+        responses.revision,
         sample_index,
-        parameters,
-        prompt_batch,
-        prompt_id,
-        conversation_hash
+        responses.parameters,
+        responses.prompt_batch,
+        responses.prompt_id,
+        responses.conversation_hash
     from responses
-    where answered_at is not null
+    join models using (model, sample_index)
+    where responses.answered_at is not null
 )
 
 select distinct model, prompt_batch
 from wanted
 anti join settled using (
-    model, model_name, revision, sample_index, parameters, prompt_batch, prompt_id, conversation_hash
+    model, endpoint, model_name, revision, sample_index, parameters, prompt_batch, prompt_id, conversation_hash
 )
 order by model, prompt_batch

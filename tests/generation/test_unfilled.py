@@ -64,6 +64,23 @@ def test_a_model_that_is_asked_otherwise_has_unfilled_cells(
     assert ("m", BATCH) not in unfilled(lake, samples=1)
 
 
+def test_a_model_that_moved_to_another_endpoint_has_unfilled_cells(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_models() as server:
+        models = loopback_models(server.address)
+        answer_cell(lake, models, "m", BATCH, SilentProgress())
+    model = models.models["m"].model_copy(update={"endpoint": "elsewhere"})
+    elsewhere = {"elsewhere": models.endpoints["loopback"]}
+    moved = models.model_copy(
+        update={"models": models.models | {"m": model}, "endpoints": models.endpoints | elsewhere}
+    )
+    assert ("m", BATCH) in unfilled_cells(lake, moved, ["m"])
+    rows = lake.read("responses", {"model": "m", "prompt_batch": BATCH})
+    from_before = rows.with_columns(endpoint=pl.lit(None, dtype=pl.String))
+    lake.write("responses", {"model": "m", "prompt_batch": BATCH}, from_before)
+    assert unfilled_cells(lake, moved, ["m"]) == []
+
+
 def test_a_new_prompt_a_new_sample_or_other_turns_make_a_cell_unfilled(lake: Lake, prompts: Prompts) -> None:
     prompts(2)
     with serve_models() as server:

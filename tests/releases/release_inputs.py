@@ -219,6 +219,7 @@ class Fixture:
             "reason": None,
             "reasoning": None,
             "finish_reason": "stop",
+            "endpoint": None,
             "reasoning_tokens": None,
             "prompt_tokens": 10,
             "completion_tokens": 10,
