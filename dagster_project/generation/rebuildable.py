@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock
+
 from dagster_project.errors import SteerworksError
 
 SECONDS_FOR_ANOTHER_PROCESS = 600
@@ -92,13 +94,21 @@ class RebuildableFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
+            # SQLite waits for nobody when it turns a new file into one for several processes.
+            with FileLock(self._path.with_suffix(".lock")):
+                return self._open_alone()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise SteerworksError(
+                f"{self._path}: {self._purpose} cannot be opened ({error}). Repair the disk, or delete the file, "
+                "which is made again from the journals; and start again."
+            ) from error
+
+    def _open_alone(self) -> sqlite3.Connection:
+        try:
             return self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise SteerworksError(
-                    f"{self._path}: {self._purpose} cannot be opened ({error}). Repair the disk, or delete the file, "
-                    "which is made again from the journals; and start again."
-                ) from error
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
             return self._begin_anew()
 
     def _begin_anew(self) -> sqlite3.Connection:

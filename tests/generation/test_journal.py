@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -207,6 +209,16 @@ def test_the_index_names_a_line_that_is_no_answer(tmp_path: Path) -> None:
         file.write(b'{"not": "an answer"}\n')
     with pytest.raises(SteerworksError, match=r"b1.jsonl:2: this line is not an answer"):
         known(tmp_path, own, 1)
+
+
+def test_processes_that_start_together_make_one_index(tmp_path: Path) -> None:
+    opens = "import sys; from pathlib import Path; from dagster_project.generation.known import KnownAnswers; "
+    opens += "KnownAnswers(Path(sys.argv[1])).close()"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    for attempt in range(3):
+        command = [sys.executable, "-c", opens, str(tmp_path / str(attempt))]
+        children = [subprocess.Popen(command, env=environment) for _ in range(6)]
+        assert [child.wait() for child in children] == [0] * 6
 
 
 def test_journals_of_earlier_versions_are_read(tmp_path: Path) -> None:
