@@ -27,6 +27,7 @@ from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import spec_of
+from dagster_project.generation.spending import spent_before
 from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile
@@ -145,9 +146,10 @@ class Engine:
         spec = self._models.models[model]
         if spec.prices.are_zero:
             return []
+        root = self._lake.root
         return [
-            Ledger(self._lake.root, f"model-{model}", spec.max_usd, spec.max_usd_per_day),
-            Ledger(self._lake.root, "all-models", None, self._models.max_usd_per_day),
+            Ledger(root, f"model-{model}", spec.max_usd, spec.max_usd_per_day, partial(spent_before, root, model)),
+            Ledger(root, "all-models", None, self._models.max_usd_per_day, partial(spent_before, root)),
         ]
 
     async def _connect(self, model: str) -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from dagster_project.generation import Cell, Purse, SilentProgress, answer_cell, answer_cells
 from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
+from dagster_project.generation.spending import spent_before
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings.models import Limits
@@ -35,7 +37,7 @@ from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.settings.models import Limits
 folder = Path(sys.argv[1])
-assert Ledger(folder, "m", 10, None).hold(4)
+assert Ledger(folder, "m", 10, None, lambda: (0.0, 0.0)).hold(4)
 assert Quota(folder, "e", Limits(max_in_flight=2)).enter(0) == 0
 assert Quota(folder, "e", Limits(max_in_flight=1)).enter(0) > 0
 print("holds", flush=True)
@@ -93,6 +95,10 @@ def test_tokens_a_minute_hold_and_a_guess_is_put_right_by_what_the_server_counts
     assert counted / 1000 - 0.2 < report.seconds < counted / 1000 + 1.0
 
 
+def nothing() -> tuple[float, float]:
+    return 0.0, 0.0
+
+
 def holder(folder: Path) -> subprocess.Popen[str]:
     """A process that holds a place and 4 USD until it is killed."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -103,7 +109,7 @@ def holder(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_what_a_killed_process_held_is_free_again_and_its_money_counts_as_spent(tmp_path: Path) -> None:
-    quota, ledger = Quota(tmp_path, "e", Limits(max_in_flight=2)), Ledger(tmp_path, "m", 10, None)
+    quota, ledger = Quota(tmp_path, "e", Limits(max_in_flight=2)), Ledger(tmp_path, "m", 10, None, nothing)
     with holder(tmp_path) as child:
         try:
             assert quota.enter(0) == 0
@@ -148,8 +154,24 @@ def test_the_money_of_a_model_holds_over_runs_and_that_of_a_day_over_models(lake
         assert server.stats()["requests"] == 6
 
 
+def test_money_whose_ledger_was_lost_is_counted_again_from_the_journals(lake: Lake, prompts: Prompts) -> None:
+    prompts(6)
+    with serve_models(Behaviour(usage=False)) as server:
+        models = loopback_models(server.address, prices=DEAR, max_usd=4.0)
+        assert start_process(lake, models).wait() == 0
+        shutil.rmtree(lake.root / "limits")
+        assert start_process(lake, models).wait() == 0
+        assert server.stats()["requests"] == 4
+        shutil.rmtree(lake.root / "limits")
+        a_day = models.model_copy(update={"max_usd_per_day": 5.0})
+        assert start_process(lake, a_day, "n").wait() == 0
+        assert server.stats()["requests"] == 5
+    assert spent_before(lake.root) == (5.0, 5.0)
+    assert spent_before(lake.root, "m") == (4.0, 4.0)
+
+
 def test_the_money_of_a_day_is_there_again_on_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger(tmp_path, "m", 10, 4)
+    ledger = Ledger(tmp_path, "m", 10, 4, nothing)
     assert ledger.hold(4)
     ledger.settle(4, 3)
     assert not ledger.hold(2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dagster_project.generation.limits.quota import FOLDER
@@ -28,15 +29,26 @@ class Ledger:
         name: of the model, with a word that says so; or of all.
         max_usd: what may be spent in all; None for no limit.
         max_usd_per_day: what may be spent on one day; None for no limit.
+        spent_before: gives what was spent today and in all, should there be no file yet, or no longer.
 
     Raises:
         SteerworksError: the disk does not take the file.
     """
 
-    def __init__(self, folder: Path, name: str, max_usd: float | None, max_usd_per_day: float | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        max_usd: float | None,
+        max_usd_per_day: float | None,
+        spent_before: Callable[[], tuple[float, float]],
+    ) -> None:
         self._in_all = math.inf if max_usd is None else max_usd
         self._a_day = math.inf if max_usd_per_day is None else max_usd_per_day
         self._state = shared_state(folder / FOLDER / f"{name}.money", 3, 2, _book_what_was_held)
+        with self._state.locked():
+            if not self._state.shared[_DAY]:
+                self._state.shared[:] = _today(), *spent_before()
 
     def hold(self, usd: float) -> bool:
         """Hold so much back, and say so; or say that it is not there."""
@@ -85,9 +97,12 @@ class Ledger:
         return state.shared[_IN_ALL] + wanted <= self._in_all and state.shared[_TODAY] + wanted <= self._a_day
 
     def _turn_the_page(self) -> None:
-        today = float(time.time() // SECONDS_A_DAY)
-        if self._state.shared[_DAY] != today:
+        if self._state.shared[_DAY] != (today := _today()):
             self._state.shared[_DAY], self._state.shared[_TODAY] = today, 0.0
+
+
+def _today() -> float:
+    return float(time.time() // SECONDS_A_DAY)
 
 
 def _book_what_was_held(shared: list[float], row: list[float]) -> None:
