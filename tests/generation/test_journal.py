@@ -211,6 +211,7 @@ def test_the_index_names_a_line_that_is_no_answer(tmp_path: Path) -> None:
         known(tmp_path, own, 1)
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_make_one_index(tmp_path: Path) -> None:
     opens = "import sys; from pathlib import Path; from dagster_project.generation.known import KnownAnswers; "
     opens += "KnownAnswers(Path(sys.argv[1])).close()"
