@@ -6,10 +6,10 @@ are asked (`curation`), or what becomes of the answers.
 """
 
 from dagster_project.generation.batches import cells_with_ended_batches
-from dagster_project.generation.cell import CellReport
 from dagster_project.generation.completion import Completed, complete_conversations
 from dagster_project.generation.engine import Cell, answer_cell, answer_cells
 from dagster_project.generation.estimate import Estimate, estimate
+from dagster_project.generation.filling import CellReport
 from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
 from dagster_project.generation.requests import Request, RequestForm, conversation_hash

@@ -1,7 +1,7 @@
 """One cell of the responses: a model's answers to a prompt batch, asked for where they are not known yet.
 
-Belongs here: what is wanted, what is known, what is missing, and the `responses` partition that follows. Does not
-belong here: how a single request fares (`asking`), and several cells side by side (`engine`).
+Belongs here: what is wanted, what is known, and what is missing. Does not belong here: how a single request fares
+(`asking`), the `responses` partition that follows (`filling`), and several cells side by side (`engine`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.asking import Asker
 from dagster_project.generation.batch_log import BatchLog
@@ -26,44 +24,14 @@ from dagster_project.generation.claims import Claimed, Claims
 from dagster_project.generation.journal import SECONDS_BETWEEN_LOOKS, Journal
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.progress import CellProgress, Progress
-from dagster_project.generation.requests import Request, RequestForm, requests_in_cell
-from dagster_project.generation.table import PROMPTS_AT_A_TIME, Figures, Unsettled, rows_of_cell
+from dagster_project.generation.requests import Request
+from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
-from dagster_project.settings import BatchMode, ModelsFile, ModelSpec
+from dagster_project.settings import BatchMode, ModelSpec
 
 SECONDS_BETWEEN_UPDATES = 0.1
 
 Connect = Callable[[], Awaitable[Channel]]
-
-
-@dataclass(frozen=True)
-class CellReport:
-    """What a cell holds, and what this run did for it.
-
-    ``wanted`` requests are ``ok`` or in ``failed``, by reason; tokens are those of all of them.
-    This run sent ``sent`` requests to have ``asked`` of them settled, ``retries`` of them again after faults, spent
-    ``cost_usd`` US dollars and took ``seconds``; ``reused`` were known before. Latencies, in seconds, are of the
-    cell's answers; ``tokens_per_second`` were written for this run.
-    """
-
-    model: str
-    prompt_batch: str
-    wanted: int
-    asked: int
-    reused: int
-    sent: int
-    retries: int
-    ok: int
-    failed: dict[str, int]
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int
-    cost_usd: float
-    seconds: float
-    tokens_per_second: float
-    latency_median: float | None
-    latency_95th: float | None
-    latency_99th: float | None
 
 
 @dataclass
@@ -135,11 +103,9 @@ class OpenCell:
         while wanted is None or wanted:
             others = _Others()
             self.known.refresh(self.journal)
-            try:
-                await self._settle_missing(self._missing(requests(), wanted, others))
-            finally:
-                self.known.refresh(self.journal)
-                self.claims.release(self.journal)
+            await self._settle_missing(self._missing(requests(), wanted, others))
+            self.known.refresh(self.journal)
+            self.claims.release(self.journal)  # if this is not reached, another cell takes them over
             self._tell()
             if self.out_of_money:
                 return
@@ -262,58 +228,3 @@ class OpenCell:
                 self.out_of_money,
             )
         )
-
-
-async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
-    """Have a cell answered, and make its partition of `responses`.
-
-    Raises:
-        SteerworksError: the batch or the model is unknown, the endpoint is down or turns everything
-            away, or the disk does not take an answer. Answers until then are kept.
-    """
-    started = time.monotonic()
-    form = RequestForm(models, cell.model)
-    wanted = requests_in_cell(cell.lake, form.spec, cell.prompt_batch)
-    await cell.settle(partial(form.of_cell, cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
-    figures = await _write_table(cell, form)
-    return _report(cell, figures, time.monotonic() - started)
-
-
-async def _write_table(cell: OpenCell, form: RequestForm) -> Figures:
-    figures = Figures()
-    partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
-    rows = rows_of_cell(cell.lake, form, cell.prompt_batch, cell.known, cell.unsettled, figures)
-    try:
-        with cell.lake.streaming("responses", partition) as write:
-            for table in rows:
-                write(table)
-                await asyncio.sleep(0)  # other cells are asking meanwhile
-    except OSError as error:
-        raise SteerworksError(
-            f"{cell.lake.root / 'responses'}: the table of {cell.model}, {cell.prompt_batch} cannot be written "
-            f"({error.strerror or error}). Free or repair the disk, and start again: the answers are kept."
-        ) from error
-    return figures
-
-
-def _report(cell: OpenCell, figures: Figures, seconds: float) -> CellReport:
-    return CellReport(
-        model=cell.model,
-        prompt_batch=cell.prompt_batch,
-        wanted=figures.rows,
-        asked=cell.asked,
-        reused=cell.reused,
-        sent=cell.sent,
-        retries=max(0, cell.sent - cell.asked),
-        ok=figures.ok,
-        failed=dict(sorted(figures.failed.items())),
-        prompt_tokens=figures.prompt_tokens,
-        completion_tokens=figures.completion_tokens,
-        reasoning_tokens=figures.reasoning_tokens,
-        cost_usd=cell.spent_usd,
-        seconds=round(seconds, 3),
-        tokens_per_second=round(cell.written_tokens / seconds, 3) if seconds else 0.0,
-        latency_median=figures.latency(0.5),
-        latency_95th=figures.latency(0.95),
-        latency_99th=figures.latency(0.99),
-    )

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.cell import CellReport, OpenCell, fill_cell
+from dagster_project.generation.cell import OpenCell
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
 from dagster_project.generation.endpoints import Connection, connect
+from dagster_project.generation.filling import CellReport, fill_cell
 from dagster_project.generation.journal import journal_path, only_one_process
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.limits.budget import Budget, Purse

@@ -1,0 +1,102 @@
+"""Filling one cell: its requests are settled, and its partition of `responses` is written.
+
+Belongs here: the order of the two, and the report. Does not belong here: settling (`cell`), and rows (`table`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from dagster_project.errors import SteerworksError
+from dagster_project.generation.cell import OpenCell
+from dagster_project.generation.requests import RequestForm, requests_in_cell
+from dagster_project.generation.table import PROMPTS_AT_A_TIME, Figures, rows_of_cell
+from dagster_project.settings import ModelsFile
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """What a cell holds, and what this run did for it.
+
+    ``wanted`` requests are ``ok`` or in ``failed``, by reason; tokens are those of all of them.
+    This run sent ``sent`` requests to have ``asked`` of them settled, ``retries`` of them again after faults, spent
+    ``cost_usd`` US dollars and took ``seconds``; ``reused`` were known before. Latencies, in seconds, are of the
+    cell's answers; ``tokens_per_second`` were written for this run.
+    """
+
+    model: str
+    prompt_batch: str
+    wanted: int
+    asked: int
+    reused: int
+    sent: int
+    retries: int
+    ok: int
+    failed: dict[str, int]
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cost_usd: float
+    seconds: float
+    tokens_per_second: float
+    latency_median: float | None
+    latency_95th: float | None
+    latency_99th: float | None
+
+
+async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
+    """Have a cell answered, and make its partition of `responses`.
+
+    Raises:
+        SteerworksError: the batch or the model is unknown, the endpoint is down or turns everything
+            away, or the disk does not take an answer. Answers until then are kept.
+    """
+    started = time.monotonic()
+    form = RequestForm(models, cell.model)
+    wanted = requests_in_cell(cell.lake, form.spec, cell.prompt_batch)
+    await cell.settle(partial(form.of_cell, cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
+    figures = await _write_table(cell, form)
+    return _report(cell, figures, time.monotonic() - started)
+
+
+async def _write_table(cell: OpenCell, form: RequestForm) -> Figures:
+    figures = Figures()
+    partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
+    rows = rows_of_cell(cell.lake, form, cell.prompt_batch, cell.known, cell.unsettled, figures)
+    try:
+        with cell.lake.streaming("responses", partition) as write:
+            for table in rows:
+                write(table)
+                await asyncio.sleep(0)  # other cells are asking meanwhile
+    except OSError as error:
+        raise SteerworksError(
+            f"{cell.lake.root / 'responses'}: the table of {cell.model}, {cell.prompt_batch} cannot be written "
+            f"({error.strerror or error}). Free or repair the disk, and start again: the answers are kept."
+        ) from error
+    return figures
+
+
+def _report(cell: OpenCell, figures: Figures, seconds: float) -> CellReport:
+    return CellReport(
+        model=cell.model,
+        prompt_batch=cell.prompt_batch,
+        wanted=figures.rows,
+        asked=cell.asked,
+        reused=cell.reused,
+        sent=cell.sent,
+        retries=max(0, cell.sent - cell.asked),
+        ok=figures.ok,
+        failed=dict(sorted(figures.failed.items())),
+        prompt_tokens=figures.prompt_tokens,
+        completion_tokens=figures.completion_tokens,
+        reasoning_tokens=figures.reasoning_tokens,
+        cost_usd=cell.spent_usd,
+        seconds=round(seconds, 3),
+        tokens_per_second=round(cell.written_tokens / seconds, 3) if seconds else 0.0,
+        latency_median=figures.latency(0.5),
+        latency_95th=figures.latency(0.95),
+        latency_99th=figures.latency(0.99),
+    )
