@@ -101,13 +101,13 @@ def test_kills_at_random_moments_cost_no_more_than_what_was_in_flight(lake: Lake
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
+    """A file system of three megabytes."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = shutil.which("mount")
     if (
         mount is None
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False).returncode
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False).returncode
     ):
         pytest.skip("mounting a small file system is not allowed here")
     yield folder
@@ -120,7 +120,7 @@ def test_a_disk_that_fills_up_is_a_clear_error_and_the_next_run_goes_on(small_di
     filler = small_disk / "filler"
     with serve_models() as server:
         models = loopback_models(server.address)
-        filler.write_bytes(b"x" * 1_000_000)
+        filler.write_bytes(b"x" * 2_000_000)
         with pytest.raises(SteerworksError, match="No space left on device"):
             answer_cell(lake, models, "m", BATCH, SilentProgress())
         answered = len(list(read_answers(journal_path(lake.root, "m", BATCH))))
