@@ -24,7 +24,12 @@ REPLY_SECONDS = 0.0001
 WAY_SECONDS = 0.0003
 """One way over the network."""
 TIMER_SECONDS = 0.001
-"""An event loop's timers come late by up to so much."""
+"""An event loop counts in milliseconds: its timers come late by up to one."""
+HICCUPS = ((100.0, 0.001, 0.002), (2.0, 0.005, 0.020))
+"""How often a second a loop on a busy machine stands still, and for how long at least and at most, in seconds: client
+and server alike. What should have happened meanwhile happens at once afterwards."""
+TURNING_AWAY_SECONDS = (0.001, 0.020)
+"""A 429 takes so long at least and at most, at once as it may be decided; most take a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,23 @@ class Changing(Open):
         return next(gate for since, gate in reversed(self.gates) if now >= since).enter(now)
 
 
+class Hiccups:
+    """The moments when a loop stands still."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self._draw = draw
+        self._next = [draw.expovariate(often) for often, _, _ in HICCUPS]
+        self._still_until = 0.0
+
+    def over(self, at: float) -> float:
+        """Return when what is due then can happen. Asked in the order of time, or almost."""
+        for kind, (often, least, most) in enumerate(HICCUPS):
+            while self._next[kind] <= at:
+                self._still_until = max(self._still_until, self._next[kind] + self._draw.uniform(least, most))
+                self._next[kind] += self._draw.expovariate(often)
+        return max(at, self._still_until)
+
+
 @dataclass
 class Client:
     """One closed loop; ``pace`` None sends as fast as it can."""
@@ -212,10 +234,11 @@ class Simulation:
     p429: float = 0.0
     p500: float = 0.0
     late: bool = False
-    timer_seconds: float = TIMER_SECONDS
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._server = Hiccups(random.Random(self.seed + 0.25))
+        self._client = Hiccups(random.Random(self.seed + 0.5))
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order: Iterator[int] = itertools.count()
         self.now = 0.0
@@ -236,6 +259,10 @@ class Simulation:
         """Do one thing: hear a reply, or send what may be sent."""
         if self.now < client.busy_until:
             return
+        if (over := self._client.over(self.now)) > self.now:
+            client.busy_until = over
+            self._at(over, self._pump, client)
+            return
         if client.heard:
             self._handle(client, *client.heard.popleft())
             return
@@ -246,7 +273,7 @@ class Simulation:
         delay = client.pace.delay(self.now, client.flying) if client.pace else 0.0
         if delay > 0:
             client.waited += delay if client.wake_at == math.inf else 0.0
-            wake_at = self.now + delay + self._random.uniform(0, self.timer_seconds)
+            wake_at = self.now + delay + self._random.uniform(0, TIMER_SECONDS)
             if not self.now < client.wake_at <= wake_at:
                 client.wake_at = wake_at
                 self._at(wake_at, self._wake, client)
@@ -272,7 +299,8 @@ class Simulation:
         if client.pace:
             client.pace.sent(self.now)
         client.busy_until = self.now + SEND_SECONDS
-        self._at(client.busy_until + WAY_SECONDS, self._arrive, client, self.now)
+        arrives = client.busy_until + self._random.uniform(0.5, 1.5) * WAY_SECONDS
+        self._at(self._server.over(arrives), self._arrive, client, self.now)
         self._at(client.busy_until, self._pump, client)
 
     def _arrive(self, client: Client, sent_at: float) -> None:
@@ -280,7 +308,7 @@ class Simulation:
         fails = turned is None and self._random.random() < self.p500
         seconds = self.latency * self._random.uniform(1 - self.jitter, 1 + self.jitter)
         if turned is not None and not self.late:
-            seconds = self._random.uniform(0.0002, 0.001)
+            seconds = math.exp(self._random.uniform(*map(math.log, TURNING_AWAY_SECONDS)))
         reply = (turned, fails, self.gate.limits(self.now))
         self._at(self.now + seconds + WAY_SECONDS, self._hear, client, sent_at, *reply)
 
