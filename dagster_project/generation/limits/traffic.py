@@ -1,12 +1,13 @@
 """What was sent lately, and what of it was turned away.
 
 Belongs here: counts over any recent span of time. Does not belong here: what follows from them
-(`adaptive`).
+(`capacity`, `adaptive`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from math import inf
 
 REMEMBERED = 4096
 """Sends that are kept at least: seconds of traffic at any pace that a client reaches, in a fraction of a megabyte."""
@@ -18,23 +19,27 @@ class _Times:
     """Moments in order, and how many there were up to any of late."""
 
     def __init__(self) -> None:
-        self.kept: list[float] = []
+        self._kept: list[float] = []
         self._dropped = 0
 
     def add(self, at: float) -> bool:
         """Take a moment, in order or almost; say whether old ones were dropped."""
-        if self.kept and at < self.kept[-1]:
-            insort(self.kept, at)
-        else:
-            self.kept.append(at)
-        if len(self.kept) <= 2 * REMEMBERED:
+        insort(self._kept, at)
+        if len(self._kept) <= 2 * REMEMBERED:
             return False
-        del self.kept[:REMEMBERED]
+        del self._kept[:REMEMBERED]
         self._dropped += REMEMBERED
         return True
 
+    def place(self, at: float) -> int:
+        return bisect_right(self._kept, at)
+
     def up_to(self, at: float) -> int:
-        return self._dropped + bisect_right(self.kept, at)
+        return self._dropped + self.place(at)
+
+    def before(self, at: float) -> float:
+        place = bisect_left(self._kept, at)
+        return self._kept[place - 1] if place else -inf
 
 
 class Traffic:
@@ -43,13 +48,13 @@ class Traffic:
     def __init__(self) -> None:
         self._sends = _Times()
         self._turned_away = _Times()
-        self._idle: list[float] = []
+        self._lost = [0.0]
 
-    def send(self, now: float, idle: float) -> None:
-        """Take a send, and the seconds before it in which nothing was sent though it might have been."""
-        self._idle.append(idle + (self._idle[-1] if self._idle else 0.0))
+    def send(self, now: float, lost: float) -> None:
+        """Take a send, and the seconds by which it was later than the pace would have had it."""
+        self._lost.append(self._lost[-1] + lost)
         if self._sends.add(now):
-            del self._idle[:REMEMBERED]
+            del self._lost[:REMEMBERED]
 
     def turn_away(self, sent_at: float) -> None:
         """Take that what was sent then was turned away."""
@@ -61,37 +66,21 @@ class Traffic:
 
     def sent(self, since: float, until: float) -> int:
         """Return how many were sent after one moment and up to another."""
-        return self._sends.up_to(until) - self._sends.up_to(since)
+        return max(0, self._sends.up_to(until) - self._sends.up_to(since))
 
     def turned_away(self, since: float, until: float) -> int:
         """Return how many that were sent in this span are known to be turned away."""
-        return self._turned_away.up_to(until) - self._turned_away.up_to(since)
+        return max(0, self._turned_away.up_to(until) - self._turned_away.up_to(since))
 
     def let_in(self, since: float, until: float) -> int:
         """Return how many that were sent in this span are not known to be turned away."""
         return max(0, self.sent(since, until) - self.turned_away(since, until))
 
-    def pace(self, since: float, until: float) -> float:
-        """Return sends per second; what lies before the memory does not count."""
-        since = max(since, self._oldest)
-        return self.sent(since, until) / max(SHORTEST_SECONDS, until - since)
-
-    def goodput(self, since: float, until: float) -> float:
-        """Return how many were let in per second; idle time and what lies before the memory do not count."""
-        since = max(since, self._oldest)
-        return self.let_in(since, until) / self.busy_seconds(since, until)
-
     def busy_seconds(self, since: float, until: float) -> float:
-        """Return the length of this span without its idle time."""
-        return max(SHORTEST_SECONDS, until - since - self._idle_up_to(until) + self._idle_up_to(since))
+        """Return the length of this span without what was lost in it."""
+        lost = self._lost[self._sends.place(until)] - self._lost[self._sends.place(since)]
+        return max(SHORTEST_SECONDS, until - since - lost)
 
-    def last_send(self, until: float) -> float:
-        """Return the moment of the last send up to then, or of the first after it; that itself if there is none."""
-        return self._sends.kept[max(0, bisect_right(self._sends.kept, until) - 1)] if self._sends.kept else until
-
-    @property
-    def _oldest(self) -> float:
-        return self._sends.kept[0] if self._sends.kept else 0.0
-
-    def _idle_up_to(self, at: float) -> float:
-        return self._idle[max(0, bisect_right(self._sends.kept, at) - 1)] if self._idle else 0.0
+    def gap_before(self, sent_at: float) -> float:
+        """Return the seconds between a send and the one before it; infinite for the first."""
+        return sent_at - self._sends.before(sent_at)
