@@ -1,7 +1,8 @@
 """The pace comes close to what any server takes, few requests are turned away, and none is held back for nothing.
 
 Times and counts are those of simulated traffic; a full connection of a client is 100 requests in
-flight of 0.2 seconds each, so without a limit it asks 500 a second.
+flight of 0.2 seconds each, so without a limit it asks 500 a second. Client and server stand still now and then, as
+loops on a busy machine do: what is common is held to by the median, what may happen by the worst of the seeds.
 """
 
 from __future__ import annotations
@@ -55,43 +56,48 @@ def test_a_server_without_a_limit_is_asked_without_delay() -> None:
     for seed in SEEDS:
         client = ask(Open(), seed)
         assert client.waited <= 0.03
-        assert client.done_at < 1.01 * ask(Open(), seed, limited=False).done_at
+        assert client.done_at < 1.02 * ask(Open(), seed, limited=False).done_at
         assert client.pace is not None
         assert client.pace.requests_per_second is None
 
 
 @pytest.mark.parametrize(("p429", "p500", "slower"), [(0.05, 0.05, 1.03), (0.10, 0.0, 1.10)])
 def test_429s_at_random_are_no_reason_to_slow_down(p429: float, p500: float, slower: float) -> None:
-    seeds = range(10)
+    seeds = range(30)
     limited = [ask(Open(), seed, p429=p429, p500=p500).done_at for seed in seeds]
     unlimited = [ask(Open(), seed, p429=p429, p500=p500, limited=False).done_at for seed in seeds]
-    assert statistics.median(limited) < slower * statistics.median(unlimited)
+    assert statistics.mean(limited) < slower * statistics.mean(unlimited)
 
 
 def test_so_many_429s_at_random_that_they_look_like_a_cap_end_well_too() -> None:
-    for seed in SEEDS:
-        limited = ask(Open(), seed, p429=0.15)
-        assert limited.done_at < 1.5 * ask(Open(), seed, p429=0.15, limited=False).done_at
+    slower = [ask(Open(), s, p429=0.15).done_at / ask(Open(), s, p429=0.15, limited=False).done_at for s in SEEDS]
+    assert statistics.mean(slower) < 1.3
+    assert max(slower) < 2.5
 
 
 def test_a_cap_is_found_at_once() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200))
     assert max(seconds) <= 10.3
     assert statistics.median(turned_away) <= 30
-    assert max(turned_away) <= 40
+    assert max(turned_away) <= 65
 
 
-@pytest.mark.parametrize("burst", [10, 50, 100])
+@pytest.mark.parametrize("burst", [5, 10, 20, 50, 100])
 def test_a_cap_is_found_whatever_burst_it_allows(burst: int) -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, burst))
-    assert max(seconds) <= 10.5
-    assert max(turned_away) <= 40
+    assert statistics.median(seconds) <= 10.8
+    assert max(seconds) <= 11.7
+    assert statistics.median(turned_away) <= 40
+    assert max(turned_away) <= 120
 
 
-def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_timers() -> None:
+def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_both_sides() -> None:
+    """The best steady pace takes 15 seconds and 66 429s: what arrives too close to the one before is turned away."""
     seconds, turned_away = ask_all(lambda _: Bucket(200, 1))
-    assert max(seconds) <= 11.5
-    assert max(turned_away) <= 40
+    assert statistics.median(seconds) <= 19
+    assert max(seconds) <= 22
+    assert statistics.median(turned_away) <= 70
+    assert max(turned_away) <= 110
 
 
 @pytest.mark.parametrize(
@@ -107,8 +113,10 @@ def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_timers() -> None:
 )
 def test_a_limit_on_a_window_of_time_is_found_too(make: MakeGate) -> None:
     seconds, turned_away = ask_all(make)
-    assert max(seconds) <= 10.8
-    assert max(turned_away) <= 60
+    assert statistics.median(seconds) <= 11.3
+    assert max(seconds) <= 15.5
+    assert statistics.median(turned_away) <= 55
+    assert max(turned_away) <= 70
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -130,20 +138,21 @@ def test_caps_of_any_size_are_found(
 ) -> None:
     client = ask(Bucket(rate, burst, retry_after), 0, requests, in_flight, latency=latency, late=late)
     ideal = (requests - burst) / rate + latency
-    assert client.done_at < (1.5 if late else 1.1) * ideal + 1
+    assert client.done_at < (1.8 if late else 1.1) * ideal + 1
     assert len(client.turned_away) < requests
 
 
 def test_429s_that_come_as_late_as_answers_cost_more_but_end() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200), late=True)
     assert max(seconds) <= 11.5
-    assert max(turned_away) <= 700
+    assert max(turned_away) <= 150
 
 
 def test_a_cap_is_found_among_429s_at_random() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200), p429=0.05)
-    assert max(seconds) <= 11.5
-    assert max(turned_away) <= 300
+    assert statistics.median(seconds) <= 11.5
+    assert max(seconds) <= 16
+    assert statistics.median(turned_away) <= 200
 
 
 def test_the_pace_among_429s_at_random_neither_collapses_nor_swings() -> None:
@@ -160,10 +169,10 @@ def test_once_it_is_clear_that_all_are_turned_away_nothing_is_sent_before_retry_
     client = ask(server, seed, requests=300, in_flight=50)
     assert len(server.closures) <= 3
     for shut_at, open_at in server.closures:
-        assert len([at for at in client.sent_at if shut_at < at < open_at - 0.01]) <= 30
+        assert len([at for at in client.sent_at if shut_at < at < open_at - 0.01]) <= 35
         assert not [at for at in client.sent_at if shut_at + 1 < at < open_at - 0.01]
     shut = sum(open_at - shut_at for shut_at, open_at in server.closures)
-    assert client.done_at < 29 + shut + 15
+    assert client.done_at < 29 + shut + 50
 
 
 def test_a_slow_cap_with_a_long_retry_after_is_met() -> None:

@@ -1,13 +1,13 @@
 """The pace that an endpoint takes, found out from what it turns away.
 
-    free -- too many turned away at once --> paced -- none let in any more --> closed -- a probe let in --> paced
-                                             paced -- never held back any more --> free
+    free -- too many turned away --> settling -- some let in ----------------------> capped -- nothing to limit --> free
+                                              -- none --> closed -- a probe let in --> capped -- too many --> settling
 
-Free: nothing is held back, but for a slow start. Paced: at the rate that was let in between the moments at which one
-was turned away, which is exact for a bucket of tokens (`capacity`); a little less at first, then growing until one is
-turned away again (`pacer`). Closed: one probe at a time. Beside all that, x-ratelimit headers hold (`told`).
+Free: nothing is held back, but for a slow start. Settling: nothing is sent until it is known what became of what is on
+its way. Capped: close to the cap, which is estimated where it turns one away (`capped`). Closed: one probe at a time
+(`closure`). Beside all that, x-ratelimit headers hold (`told`).
 
-Belongs here: when the next request may be sent. Does not belong here: clocks, waiting, tries.
+Belongs here: which of these it is, and when that changes. Does not belong here: clocks, waiting, tries.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dagster_project.generation.limits.traffic import SHORTEST_SECONDS, Traffic
 FIRST_SENDS, DOUBLING_SECONDS = 4, 0.008
 """Slow start: so many at once, and twice as many every few milliseconds, in which the first 429s are heard. A hundred
 are out after four times that, hardly later than a busy client would have sent them anyway."""
-LEAST_RANDOM, CAP_EXCESS, CAP_ALARM = 0.10, 0.25, 7.0
-"""A cap that is exceeded turns away at least a quarter. Four or five in a row raise the alarm; by chance, where a
-tenth is turned away at random, it is raised once in ten thousand sends."""
+LEAST_RANDOM, CAP_EXCESS, CAP_ALARM = 0.10, 0.25, 9.0
+"""A tenth turned away at random is nothing to slow down for; an exceeded cap turns away a quarter more. Eight in a row
+raise the alarm; where a tenth is, chance does so once in a hundred thousand sends."""
 IDLE_SECONDS = 0.02
 """A longer silence of a free client means that all its requests are in flight."""
 
@@ -192,7 +192,8 @@ class AdaptivePace:
         self._capped.capacity.mark(first)
         self._alarmed = first
         if let_in:
-            self._capped.decide((let_in + 1) / max(SHORTEST_SECONDS, until - first), until, now)
+            seconds = min(until - first, self._traffic.busy_seconds(first, until) + self._feedback.patience)
+            self._capped.decide((let_in + 1) / max(SHORTEST_SECONDS, seconds), until, now)
         else:
             self._close(now)
 

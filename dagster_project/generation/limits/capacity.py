@@ -56,7 +56,7 @@ class Capacity:
 
         Args:
             until: that moment.
-            saves: whether the server saves up tokens while nothing is sent; otherwise time that was lost does not count.
+            saves: whether the server saves up tokens while nothing is sent; otherwise lost time does not count.
 
         Returns:
             What was let in since the first mark, and not less than what certainly was since any of them.

@@ -12,7 +12,7 @@ from dagster_project.generation.limits.capacity import Capacity
 from dagster_project.generation.limits.closure import COARSE_RETRY_AFTER
 from dagster_project.generation.limits.evidence import Evidence, UsualShare
 from dagster_project.generation.limits.feedback import FeedbackTime
-from dagster_project.generation.limits.pacer import Pacer
+from dagster_project.generation.limits.pacer import BACK, Pacer
 from dagster_project.generation.limits.traffic import SHORTEST_SECONDS, Traffic
 
 TOUCH_EXCESS, TOUCH_TIMES, TOUCH_ALARM = 0.10, 2.0, 3.0
@@ -24,7 +24,7 @@ STEP = 0.8
 goodput by no more than `GAIN`, one step is enough."""
 GROWTH_PER_SECOND, LONGEST_GROWTH_SECONDS = 10.0, 3.0
 """Seconds to twice the pace, for each second that the estimate was made over: the longer, the better it is."""
-GROWTH_FEEDBACKS, GROWTH_SENDS, GROWTH_RETRY_AFTERS = 4, 20, 3
+GROWTH_FEEDBACKS, GROWTH_SENDS, GROWTH_RETRY_AFTERS = 4, 20, 2
 """But the server must have the time to object, and something to object to; and a long pause is not risked often."""
 LATELY_SECONDS, GAIN = 1.0, 1.25
 """While it grows the pace exceeds what was let in of late by a quarter at most, as that of TCP BBR when it probes."""
@@ -80,8 +80,7 @@ class CappedPace:
 
     def turned_away(self, sent_at: float, now: float, sends: int) -> None:
         """Take that one was turned away, so many sends after the one before; of those in a row only one counts."""
-        early = self._pacer.is_early(self._traffic.gap_before(sent_at), now)
-        if early and self._is_measured and sent_at < self._pacer.flat_until:
+        if self._pacer.is_early(self._traffic.gap_before(sent_at), now):
             self._pacer.catch_up_less()
             return
         if sends != 1:
@@ -103,9 +102,9 @@ class CappedPace:
             self._learn_usual(min(sent_at, self._pacer.flat_until))
         rate = min(self._rate(now), self._pacer.rate(now))
         estimate = self.capacity.estimate(sent_at, self._pacer.catches_up) / (1 - self._usual.value)
-        if self.capacity.let_in(sent_at) >= MEASURED:
-            estimate = max(estimate, STEP * rate)
-        self.decide(min(rate, estimate), sent_at, now)
+        at_least = STEP * rate if self.capacity.let_in(sent_at) >= MEASURED else 0.0
+        self.decide(min(rate, max(estimate, at_least)), sent_at, now)
+        self._is_measured = self._is_measured and estimate >= at_least
 
     def _learn_usual(self, until: float) -> None:
         """What was turned away below the estimate was so at random."""
@@ -114,8 +113,9 @@ class CappedPace:
 
     def _rate(self, now: float) -> float:
         goodput = self._goodput(now)
-        most = goodput if self.left < goodput * LAST_SECONDS else GAIN * goodput
-        return min(self._pacer.rate(now), max(self._pacer.estimate, most))
+        if self.left < goodput * LAST_SECONDS:
+            return min(self._pacer.rate(now), (1 - BACK) * max(self._pacer.estimate, goodput))
+        return min(self._pacer.rate(now), max(self._pacer.estimate, GAIN * goodput))
 
     def _goodput(self, now: float) -> float:
         since = max(self.capacity.since, now - LATELY_SECONDS)

@@ -13,8 +13,8 @@ MOST_USUAL = 0.3
 """Whoever turns away more than that, whatever the pace, may as well be slowed down."""
 PRIOR_SENDS = 50
 """Sends that are taken to have been let in before experience begins."""
-USUAL_MEMORY = 500
-"""Sends; the usual share is that of the last so many, or up to twice as many."""
+USUAL_MEMORY = 200
+"""Sends; the usual share is that of the last so many, or up to twice as many: what it is may change."""
 
 
 class UsualShare:
@@ -39,10 +39,11 @@ class UsualShare:
 
 
 class Evidence:
-    """A sequential test (CUSUM): log-odds that the share turned away is by ``excess`` above the usual one.
+    """A sequential test (CUSUM): log-odds that more are turned away than usual. Below none they do not fall.
 
     Args:
-        excess: what is to be noticed.
+        excess: what is to be noticed is the usual share ``times`` so much, and so much more.
+        times: see there.
         alarm: the log-odds that are enough.
     """
 
@@ -59,7 +60,7 @@ class Evidence:
 
     def weigh(self, let_in_before: int, usual: float) -> bool:
         """Take that one was turned away after so many that were not; say whether evidence begins with it."""
-        many = min(0.9, self._times * usual + self._excess)
+        many = self._times * usual + self._excess
         before = self._score + let_in_before * log((1 - many) / (1 - usual))
         self._score = max(0.0, before) + log(many / usual)
         return before <= 0

@@ -5,7 +5,7 @@ Belongs here: when the next one is due. Does not belong here: which pace a serve
 
 from __future__ import annotations
 
-from math import inf
+from math import cbrt, inf
 
 BACK = 0.03
 """So far below the estimate it begins, for jitter must not exceed the cap; on the average it is a quarter of that."""
@@ -37,11 +37,12 @@ class Pacer:
     @property
     def flat_until(self) -> float:
         """Until when the rate stays below the estimate."""
-        return self._since + self._doubling_seconds * BACK ** (1 / 3)
+        return self._since + self._doubling_seconds * cbrt(BACK)
 
     def rate(self, now: float) -> float:
         """Return the rate that it has grown to, in sends per second."""
-        return self.estimate * (1 + ((now - self.flat_until) / self._doubling_seconds) ** 3)
+        grown = (now - self.flat_until) / self._doubling_seconds
+        return self.estimate * (1 + grown * grown * grown)
 
     def hold(self, until: float) -> None:
         """Send nothing before that."""
