@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
@@ -23,7 +23,7 @@ from urllib.request import getproxies, proxy_bypass
 from dagster_project.generation.answers import TO_JSON
 from dagster_project.generation.embedded import embedded_server
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
-from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, read_answer, read_status
+from dagster_project.generation.replies import Fault, Outcome, read_reply
 from dagster_project.settings import Endpoint, ModelsFile
 
 if TYPE_CHECKING:
@@ -65,20 +65,8 @@ class Connection:
         except TimeoutError:
             words = f"no answer within {self.timeout_seconds:g} seconds"
             return Fault("timeout", words, replied=False, may_cost=True), NO_LIMITS
-        return self._read(reply.status, content, reply.headers), read_limits(reply.headers)
-
-    def _read(self, status: int, content: bytes, headers: Mapping[str, str]) -> Outcome:
-        outcome = read_answer(content) if status == 200 else None
-        if isinstance(outcome, Answered):
-            return outcome
-        # Some servers repeat the key in their error messages; it must reach no file and no screen.
-        said = content.replace(self.api_key.encode(), b"***")
-        if status == 200:
-            return read_answer(said)
-        outcome = read_status(status, said, headers)
-        if isinstance(outcome, Dead):  # a redirection may repeat it in the address
-            return replace(outcome, problem=outcome.problem.replace(self.api_key, "***"))
-        return outcome
+        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode())
+        return outcome, read_limits(reply.headers)
 
     def _broken(self, error: Exception) -> Fault:
         """Name the first cause."""

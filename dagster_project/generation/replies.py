@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dagster_project.generation.limits.rate_headers import read_retry_after
@@ -102,8 +102,23 @@ class Dead:
 Outcome = Answered | Refused | Fault | Dead
 
 
+def read_reply(status: int, content: bytes, headers: Mapping[str, str], api_key: bytes) -> Outcome:
+    """Read a reply of any status. Some servers repeat the key in their errors; no outcome but an answer holds it."""
+    succeeded = 200 <= status < 300
+    outcome = read_answer(content) if succeeded else None
+    if isinstance(outcome, Answered):
+        return outcome
+    said = content.replace(api_key, b"***")
+    if succeeded:
+        return read_answer(said)
+    outcome = read_status(status, said, headers)
+    if isinstance(outcome, Dead):  # a redirection may repeat it in the address
+        return replace(outcome, problem=outcome.problem.replace(api_key.decode(), "***"))
+    return outcome
+
+
 def read_answer(body: bytes) -> Outcome:
-    """Read the body of a reply with status 200."""
+    """Read the body of a reply that says it succeeded; an empty or a cut one may be whole at the next try."""
     try:
         reply = json.loads(body)
         if status := _status_within(reply):

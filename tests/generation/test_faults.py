@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -179,6 +180,39 @@ def test_a_wrong_key_stops_the_model_at_once_and_leaks_nowhere(
     assert KEY not in repr(error.getrepr(style="long"))
     for file in lake.root.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+class Odd(BaseHTTPRequestHandler):
+    """Says each of some things once, then answers with status 201."""
+
+    says: ClassVar[list[tuple[int, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        good = b'{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}'
+        status, body = self.says.pop(0) if self.says else (201, good)
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("said", [(204, b""), (200, b""), (202, b""), (202, b'{"status": "queued"}'), (206, b"[{")])
+def test_any_success_with_a_good_body_is_an_answer_and_without_one_is_tried_again(
+    lake: Lake, prompts: Prompts, said: tuple[int, bytes]
+) -> None:
+    prompts(2)
+    Odd.says = [said, said]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever).start()
+        models = loopback_models(f"http://127.0.0.1:{server.server_port}/v1", {"max_in_flight": 1})
+        report = answer_cell(lake, models, "m", BATCH, SilentProgress())
+        server.shutdown()
+    assert (report.ok, report.sent) == (2, 4)
 
 
 class Repeater(BaseHTTPRequestHandler):
