@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +23,28 @@ from dagster_project.settings import ModelSpec
 from dagster_project.whole_files import flush, write_whole
 
 ENDING = ".batches"
+MARK_DIGITS = 24
 
 
 @dataclass(frozen=True)
 class BatchRecord:
     """One batch of a cell.
 
-    ``mark`` is a name of ours, which the provider keeps with the batch; ``batch_id`` is the provider's, None as long as
-    it is not known whether the batch was handed in. ``model`` is the model as configured then, with its prices and
-    terms of that day; ``booked_usd`` is the most that the batch can cost; ``planned_at`` is in seconds since
-    1970. ``ended`` is the status in which it came back.
+    ``mark`` is a name of ours, which the provider keeps with the batch; ``account`` tells which address and key it was
+    meant for. ``file_id`` is the provider's for the input file, None as long as nothing can have been made from it;
+    ``created_at`` is when that was first tried. ``batch_id`` is the provider's, None as long as it is not known
+    whether the batch was taken. ``model`` is the model as configured then, with its prices and terms of that day;
+    ``booked_usd`` is the most that the batch can cost. ``ended`` is the status in which it came back. Times are in
+    seconds since 1970.
     """
 
     mark: str
     planned_at: float
     model: dict[str, Any]
     booked_usd: float
+    account: str | None = None
+    file_id: str | None = None
+    created_at: float | None = None
     batch_id: str | None = None
     ended: str | None = None
 
@@ -76,31 +84,63 @@ class BatchLog:
         return {key for record in self.outstanding for key in self.requests(record)}
 
     def requests(self, record: BatchRecord) -> dict[str, Request]:
-        """Return the requests of an outstanding batch, by request hash."""
-        with self._requests_path(record.mark).open("rb") as file:
-            requests = [Request(**json.loads(line)) for line in file]
+        """Return the requests of an outstanding batch, by request hash.
+
+        Raises:
+            SteerworksError: their file is gone, or was changed.
+        """
+        path = self._requests_path(record.mark)
+        try:
+            with path.open("rb") as file:
+                requests = [Request(**json.loads(line)) for line in file]
+        except (OSError, ValueError, TypeError) as error:
+            raise SteerworksError(
+                f"{path}: the requests of a batch that is out cannot be read ({error}). Something other than "
+                f"Steerworks changed them; put the file back, or take the lines with {record.mark} out of "
+                f"{self.path}, and start again: they are asked once more."
+            ) from error
         return {request.request_hash: request for request in requests}
 
+    def sweep(self) -> None:
+        """Delete the requests of batches that are not out, which a killed run left behind."""
+        out = {self._requests_path(record.mark) for record in self.outstanding}
+        for path in self.path.parent.glob(f"{escape(self.path.stem)}.{'[0-9a-f]' * MARK_DIGITS}.requests"):
+            if path not in out:
+                path.unlink()
+
     def plan(self, record: BatchRecord, requests: Sequence[Request]) -> None:
-        """Write down that a batch is about to be handed in, and what is in it."""
+        """Write down that a batch is about to be handed in, and what is in it.
+
+        Raises:
+            SteerworksError: the disk does not take it.
+        """
         lines = "".join(f"{TO_JSON(asdict(request))}\n" for request in requests)
-        write_whole(self._requests_path(record.mark), lines.encode())
+        try:
+            write_whole(self._requests_path(record.mark), lines.encode())
+        except OSError as error:
+            raise self._unwritten(error) from error
         self._add(asdict(record))
         self._records[record.mark] = record
 
+    def uploaded(self, mark: str, file_id: str) -> None:
+        """Write down that from now on a batch may be made from a file."""
+        self._change(mark, file_id=file_id, created_at=time.time())
+
     def handed_in(self, mark: str, batch_id: str) -> None:
         """Write down under which id the provider knows a batch."""
-        self._add({"mark": mark, "batch_id": batch_id})
-        self._records[mark] = replace(self._records[mark], batch_id=batch_id)
+        self._change(mark, batch_id=batch_id)
 
     def ended(self, mark: str, status: str) -> None:
         """Write down that a batch has come back, and that all it brought is in the journal."""
-        self._add({"mark": mark, "ended": status})
-        self._records[mark] = replace(self._records[mark], ended=status)
+        self._change(mark, ended=status)
         self._requests_path(mark).unlink(missing_ok=True)
 
     def _requests_path(self, mark: str) -> Path:
         return self.path.with_suffix(f".{mark}.requests")
+
+    def _change(self, mark: str, **fields: Any) -> None:
+        self._add({"mark": mark, **fields})
+        self._records[mark] = replace(self._records[mark], **fields)
 
     def _add(self, line: dict[str, object]) -> None:
         try:
@@ -111,10 +151,13 @@ class BatchLog:
                 os.fsync(file.fileno())
             flush(self.path.parent)
         except OSError as error:
-            raise SteerworksError(
-                f"{self.path}: the log of batches cannot be written ({error.strerror}). Free or repair the disk, and "
-                "start again."
-            ) from error
+            raise self._unwritten(error) from error
+
+    def _unwritten(self, error: OSError) -> SteerworksError:
+        return SteerworksError(
+            f"{self.path}: the log of batches cannot be written ({error.strerror}). Free or repair the disk, and "
+            "start again."
+        )
 
     def _load(self) -> None:
         content = self.path.read_bytes()
@@ -135,12 +178,10 @@ def _whole(content: bytes) -> int:
     return content.rfind(b"\n") + 1
 
 
-def logs_of_batches(lake_root: Path) -> list[tuple[str, str, BatchLog]]:
-    """Return model, prompt batch and log of every cell for which a batch is outstanding."""
+def logs_of_batches(lake_root: Path) -> list[tuple[str, str, Path]]:
+    """Return model, prompt batch and journal of every cell for which batches were handed in."""
     found = []
     for path in sorted((lake_root / FOLDER).glob(f"model=*/prompt_batch=*{ENDING}")):
-        log = BatchLog(path.with_suffix(".jsonl"))
-        if log.outstanding:
-            model, prompt_batch = (part.partition("=")[2] for part in (path.parent.name, path.stem))
-            found.append((model, prompt_batch, log))
+        model, prompt_batch = (part.partition("=")[2] for part in (path.parent.name, path.stem))
+        found.append((model, prompt_batch, path.with_suffix(".jsonl")))
     return found

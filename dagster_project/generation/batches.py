@@ -1,40 +1,42 @@
 """A provider's Batch API as the way to a model: hand in what is missing, and collect what has come back.
 
 A cell is run once to hand its requests in, and again when its batches have ended; until then its rows say
-``batch_pending``. Belongs here: files, batches, and reading what they bring. Does not belong here: who looks when
-(`dagster_project.automation`), and the journal that answers go to.
+``batch_pending``. Belongs here: when a batch is handed in, over, or lost, and its money. Does not belong here: calls
+(`batch_provider`), the lines of files (`batch_lines`), who looks when (`dagster_project.automation`), and the journal
+that answers go to.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.answers import TO_JSON, Answer, AnswersOf
-from dagster_project.generation.batch_log import BatchLog, BatchRecord, logs_of_batches
+from dagster_project.generation.answers import TO_JSON, Answer
+from dagster_project.generation.batch_lines import Harvest, lines_in_words
+from dagster_project.generation.batch_log import MARK_DIGITS, BatchLog, BatchRecord, logs_of_batches
+from dagster_project.generation.batch_provider import BatchProvider, ProviderBatch, ProviderError, is_want_of_room
 from dagster_project.generation.channel import KEPT, Channel
-from dagster_project.generation.endpoints import Connection, connect
+from dagster_project.generation.endpoints import connect
 from dagster_project.generation.journal import Journal
 from dagster_project.generation.prices import highest_cost_usd
-from dagster_project.generation.replies import Answered, Dead, Outcome, Refused, read_answer, read_status
 from dagster_project.generation.requests import Request
 from dagster_project.settings import BatchMode, ModelsFile
 
-if TYPE_CHECKING:
-    from openai.types import Batch
-
-ENDED = frozenset({"completed", "expired", "failed", "cancelled"})
-MARK = "steerworks"
-"""The key under which the provider keeps our mark of a batch."""
-CLOCKS_DIFFER_SECONDS = 3600
 TRIES = 5
+TRIES_WHILE_LOOKING = 1
+"""Whoever only looks comes again soon."""
+NO_ROOM_REASON = "batch_no_room"
+MAY_STILL_ARRIVE_SECONDS = 600
+"""How long a batch may take to be seen, after a call whose reply was lost: before that it is not handed in again."""
+KEPT_BY_PROVIDER_SECONDS = 2 * 86_400
+"""Whatever was handed in is over by then, whosever key it was."""
+CALLS_AT_ONCE = 16
 
 
 class BatchDesk:
@@ -45,7 +47,9 @@ class BatchDesk:
         mode: the model's batch mode.
         log: what was handed in before.
         journal: where answers and permanent failures go.
-        on_settled: called with each answer and permanent failure.
+        on_brought: called with each answer and permanent failure that a batch brought.
+        on_left: called with what there was no room for.
+        say: called with what a user should know, and no run needs to stop for.
 
     Attributes:
         sent: requests that were handed in.
@@ -59,7 +63,9 @@ class BatchDesk:
         mode: BatchMode,
         log: BatchLog,
         journal: Journal,
-        on_settled: Callable[[Answer], None],
+        on_brought: Callable[[Answer], None],
+        on_left: Callable[[Answer], None],
+        say: Callable[[str], None],
     ) -> None:
         self.sent = 0
         self.spent_usd = 0.0
@@ -68,31 +74,47 @@ class BatchDesk:
         self._mode = mode
         self._log = log
         self._journal = journal
-        self._on_settled = on_settled
+        self._on_brought = on_brought
+        self._on_left = on_left
+        self._tell = say
+        self._provider = BatchProvider(channel.model, channel.connection, TRIES)
 
     async def collect(self) -> None:
         """Take in what has come back; what it brought is in the journal before a batch counts as collected.
 
         Raises:
-            SteerworksError: the provider cannot be reached or refuses, or turned a whole batch down.
+            SteerworksError: the provider cannot be reached or refuses, turned a whole batch down, or says that no
+                request can succeed. What the other batches brought is taken in all the same.
         """
-        failed: list[str] = []
+        self._log.sweep()
+        problems: list[str] = []
         for record in self._log.outstanding:
-            async with _explained(self._channel.model, self._channel.connection):
-                batch = await find_batch(self._channel.connection, record)
-                if batch is None:
-                    self._close(record, "never handed in", 0.0)
-                elif record.batch_id is None:
-                    self._log.handed_in(record.mark, batch.id)
-                if batch and batch.status in ENDED:
-                    cost = await self._take_in(batch, record)
-                    self._close(record, batch.status, cost)
-                    failed += [_why_failed(batch)] if batch.status == "failed" else []
-        if failed:
-            raise SteerworksError(
-                f"model `{self._channel.model}`: the provider turned a batch down: {'; '.join(failed)}. Mend what it "
-                f"says, and run again. {KEPT}"
-            )
+            try:
+                problems += await self._collect(record)
+            except ProviderError as error:
+                problems.append(str(error))
+                if error.status in (None, 401, 403):  # the others would fare alike
+                    break
+        if problems:
+            raise SteerworksError(" ".join(problems))
+
+    async def _collect(self, record: BatchRecord) -> list[str]:
+        """Look after one batch; return why it needs a person, if it does."""
+        try:
+            batch = await self._provider.batch(record)
+        except ProviderError as error:
+            if error.status != 404 or record.batch_id is None or not await self._provider.lists_batches():
+                raise
+            return self._gone(record)
+        if batch is None:
+            if may_still_arrive(record):
+                self._say("it is not known yet whether a batch arrived; the next run looks for it again")
+            else:
+                self._close(record, "never handed in", 0.0)
+            return []
+        if record.batch_id is None:
+            self._log.handed_in(record.mark, batch.id)
+        return await self._take_in(batch, record) if batch.has_ended else []
 
     async def hand_in(self, requests: Iterator[Request]) -> None:
         """Hand in requests, in as many batches as they need, as far as the money reaches.
@@ -101,25 +123,46 @@ class BatchDesk:
             SteerworksError: the provider cannot be reached or refuses. A batch of which it is not known whether it
                 arrived is looked for by the next run.
         """
-        spec = self._channel.spec
         for some in self._shares(requests):
-            booked = sum(highest_cost_usd(spec.prices, request) for request in some)
-            record = BatchRecord(secrets.token_hex(12), time.time(), spec.model_dump(mode="json"), booked)
-            self._log.plan(record, some)
-            async with _explained(self._channel.model, self._channel.connection):
-                self._log.handed_in(record.mark, await self._submit(record.mark, some))
-            self.sent += len(some)
+            covered, booked = ([], 0.0) if self._channel.batches_are_full else self._book(some)
+            if covered:
+                await self._hand_in(covered, booked)
+            if self._channel.batches_are_full:
+                for request in some:
+                    self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
+            elif len(covered) < len(some):
+                self.out_of_money = True
+                return
+
+    async def _hand_in(self, requests: Sequence[Request], booked: float) -> None:
+        """Hand in a batch, unless the provider has no room for it now."""
+        spec, account = self._channel.spec.model_dump(mode="json"), self._provider.account
+        record = BatchRecord(secrets.token_hex(MARK_DIGITS // 2), time.time(), spec, booked, account)
+        try:
+            self._log.plan(record, requests)
+        except SteerworksError:
+            self._channel.budget.correct(-booked)
+            raise
+        try:
+            batch_id = await self._submit(record.mark, requests)
+        except ProviderError as error:
+            uploaded = any(each.mark == record.mark and each.file_id for each in self._log.outstanding)
+            if error.is_refusal or not uploaded:
+                self._close(record, "never handed in", 0.0)
+            if not error.is_for_want_of_room:
+                raise
+            self._channel.batches_are_full = True
+            self._say(f"it takes no more for now; a later run hands in the rest ({error.words})")
+            return
+        self._log.handed_in(record.mark, batch_id)
+        self.sent += len(requests)
 
     def _shares(self, requests: Iterator[Request]) -> Iterator[list[Request]]:
-        """Yield requests for one batch at a time; money for them is held back."""
+        """Yield as many requests at a time as fit into a batch."""
         share: list[Request] = []
         size = 0
         for request in requests:
-            usd = highest_cost_usd(self._channel.spec.prices, request)
-            if usd and not self._channel.budget.spend(usd):
-                self.out_of_money = True
-                break
-            length = len(TO_JSON(request.body).encode()) + 200
+            length = len(_line(request))
             if share and (len(share) == self._mode.max_requests or size + length > self._mode.max_megabytes * 2**20):
                 yield share
                 share, size = [], 0
@@ -128,40 +171,76 @@ class BatchDesk:
         if share:
             yield share
 
-    async def _submit(self, mark: str, requests: Sequence[Request]) -> str:
-        client = self._channel.connection.client.with_options(max_retries=TRIES)
-        lines = [
-            TO_JSON({"custom_id": r.request_hash, "method": "POST", "url": "/v1/chat/completions", "body": r.body})
-            for r in requests
-        ]
-        content = ("\n".join(lines) + "\n").encode()
-        file = await client.files.create(file=(f"steerworks-{mark}.jsonl", content), purpose="batch")
-        # Not tried again by the client: if the answer is lost, the batch may be there all the same.
-        batch = await client.with_options(max_retries=0).batches.create(
-            input_file_id=file.id,
-            endpoint="/v1/chat/completions",
-            completion_window=self._mode.completion_window,  # type: ignore[arg-type]
-            metadata={MARK: mark},
-        )
-        return batch.id
+    def _book(self, share: Sequence[Request]) -> tuple[list[Request], float]:
+        """Return the first requests, for which there is money, and how much was booked for them.
 
-    async def _take_in(self, batch: Batch, record: BatchRecord) -> float:
-        """Write what a batch brought into the journal; return what it cost."""
-        asked, answers = self._log.requests(record), AnswersOf(record.spec)
-        cost, end = 0.0, 0
-        for file in (batch.output_file_id, batch.error_file_id):
-            reply = await self._channel.connection.client.files.content(file) if file else None
-            for line in reply.content.splitlines() if reply else ():
-                key, outcome = _read_line(line)
-                request = asked.pop(key, None)
-                if request is None or not isinstance(outcome, Answered | Refused):
-                    continue  # told twice, or to be handed in again
-                answer = answers.settled(request, outcome, attempts=1, seconds=None)
-                end = self._journal.write(answer)
-                cost += answer.cost_usd
-                self._on_settled(answer)
-        await self._journal.on_disk(end)
-        return cost
+        Booked in few and large amounts: a kill in the midst of very many would leave them booked for nothing.
+        """
+        costs = [highest_cost_usd(self._channel.spec.prices, request) for request in share]
+        covered, booked, step = 0, 0.0, len(share)
+        while step and covered < len(share):
+            usd = sum(costs[covered : covered + step])
+            if not usd or self._channel.budget.spend(usd):
+                covered, booked = covered + step, booked + usd
+            else:
+                step //= 2
+        return list(share[:covered]), booked
+
+    async def _submit(self, mark: str, requests: Sequence[Request]) -> str:
+        content = b"".join(_line(request) for request in requests)
+        file_id = await self._provider.upload(f"steerworks-{mark}", content)
+        self._log.uploaded(mark, file_id)
+        return await self._provider.create(file_id, mark, self._mode.completion_window)
+
+    async def _take_in(self, batch: ProviderBatch, record: BatchRecord) -> list[str]:
+        """Write what an ended batch brought into the journal; return why it needs a person, if it does."""
+        key = self._channel.connection.api_key
+        harvest = Harvest(record, self._log.requests(record), self._journal, key, self._on_brought)
+        for file in batch.files:
+            content = await self._provider.content(file)
+            if content is None:
+                self._say(f"the file {file} of the batch {batch.id} is gone; its requests are asked again")
+            elif odd := harvest.take_file(content):
+                self._say(
+                    f"{lines_in_words(odd)} of the file {file}: not about a request of the batch {batch.id}, or not "
+                    "readable. What has no other line is asked again"
+                )
+        await self._journal.on_disk(harvest.end)
+        problems = self._turned_down(batch) if batch.status == "failed" else []
+        if harvest.dead:
+            said = f"{harvest.dead.problem}, and says: {harvest.dead.detail}"
+            problems.append(f"model `{self._channel.model}`: the provider {said}. Mend it, and run again. {KEPT}")
+        elif batch.status != "failed" and (left := harvest.left_without_an_answer):
+            reasons = ", ".join(f"{reason} {count}" for reason, count in left.most_common())
+            self._say(f"the batch {batch.id} ({batch.status}) left requests without an answer, to ask again: {reasons}")
+        self._close(record, batch.status, harvest.cost_usd)
+        return problems
+
+    def _turned_down(self, batch: ProviderBatch) -> list[str]:
+        words = f"batch {batch.id}: {batch.problem or 'no reason given'}"
+        if is_want_of_room(batch.problem):
+            self._channel.batches_are_full = True
+            self._say(
+                f"it takes no more for now ({words}). A later run hands the rest in; if nothing else is out, set a "
+                "lower `max_requests` under the model's `batch`"
+            )
+            return []
+        return [
+            f"model `{self._channel.model}`: the provider turned a batch down: {words}. Mend what it says, and run "
+            f"again. {KEPT}"
+        ]
+
+    def _gone(self, record: BatchRecord) -> list[str]:
+        """Give a batch up that the provider does not know, unless it is only this key that does not."""
+        if record.account == self._provider.account or time.time() - record.planned_at > KEPT_BY_PROVIDER_SECONDS:
+            self._say(f"the provider no longer knows the batch {record.batch_id}; its requests are asked again")
+            self._close(record, "gone", record.booked_usd)  # perhaps it was worked on
+            return []
+        return [
+            f"model `{self._channel.model}`: the endpoint `{self._channel.connection.name}` does not know the batch "
+            f"{record.batch_id}, which was handed in at another address or with another key. Set them back until it "
+            "is collected; two days after it was handed in, its requests are asked again."
+        ]
 
     def _close(self, record: BatchRecord, status: str, cost: float) -> None:
         """Note that a batch is over. Its money was booked at the most that it could cost."""
@@ -169,78 +248,67 @@ class BatchDesk:
         self.spent_usd += cost
         self._channel.budget.correct(cost - record.booked_usd)
 
+    def _say(self, what: str) -> None:
+        self._tell(f"model `{self._channel.model}`, Batch API: {what.rstrip('.')}.")
 
-async def find_batch(connection: Connection, record: BatchRecord) -> Batch | None:
-    """Return a batch as the provider sees it; None if it was never handed in.
 
-    A crash may have come between handing in and writing that down: then it is known by our mark.
-    """
-    client = connection.client.with_options(max_retries=TRIES)
-    if record.batch_id is not None:
-        return await client.batches.retrieve(record.batch_id)
-    async for batch in client.batches.list(limit=100):
-        if (batch.metadata or {}).get(MARK) == record.mark:
-            return batch
-        if batch.created_at < record.planned_at - CLOCKS_DIFFER_SECONDS:
-            break
-    return None
+def _line(request: Request) -> bytes:
+    """Return a request's line of an input file."""
+    asked = {"custom_id": request.request_hash, "method": "POST", "url": "/v1/chat/completions", "body": request.body}
+    return TO_JSON(asked).encode() + b"\n"
+
+
+def may_still_arrive(record: BatchRecord) -> bool:
+    """Say whether a batch that nobody sees may be on its way all the same."""
+    return record.created_at is not None and time.time() - record.created_at < MAY_STILL_ARRIVE_SECONDS
 
 
 def cells_with_ended_batches(lake_root: Path, models: ModelsFile) -> dict[tuple[str, str], list[str]]:
-    """Ask the providers; return the marks of batches that can be collected, by model and prompt batch of their cell.
+    """Ask the providers; return the marks of batches that a run can do something about, by model and prompt batch.
 
-    A model that is no longer configured, or whose provider cannot be reached, is left for another time.
+    A model that is no longer configured, or whose provider cannot be reached, is left for another time. Of a log that
+    cannot be read, the run says so.
     """
     return asyncio.run(_look(lake_root, models))
 
 
 async def _look(lake_root: Path, models: ModelsFile) -> dict[tuple[str, str], list[str]]:
-    ended: dict[tuple[str, str], list[str]] = {}
-    for model, prompt_batch, log in logs_of_batches(lake_root):
-        if model not in models.models:
-            continue
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    out: dict[str, list[tuple[str, BatchRecord]]] = defaultdict(list)
+    for model, prompt_batch, journal in logs_of_batches(lake_root):
+        if model in models.models:
+            try:
+                out[model] += [(prompt_batch, record) for record in BatchLog(journal).outstanding]
+            except SteerworksError:
+                found[model, prompt_batch].append("unreadable")
+    for model, records in out.items():
         with suppress(SteerworksError):
-            async with connect(models, model) as connection, _explained(model, connection):
-                for record in log.outstanding:
-                    batch = await find_batch(connection, record)
-                    if batch is None or batch.status in ENDED:
-                        ended.setdefault((model, prompt_batch), []).append(record.mark)
-    return ended
+            async with connect(models, model) as connection:
+                async for prompt_batch, record in _over(BatchProvider(model, connection, TRIES_WHILE_LOOKING), records):
+                    found[model, prompt_batch].append(record.mark)
+    return dict(found)
 
 
-def _read_line(line: bytes) -> tuple[str, Outcome]:
-    """Read a line of an output or error file: whose it is, and what became of it."""
-    fields: dict[str, Any] = json.loads(line)
-    response = fields.get("response") or {}
-    body = TO_JSON(response.get("body") or fields.get("error") or {}).encode()
-    if response.get("status_code") == 200:
-        return str(fields["custom_id"]), read_answer(body)
-    # Without a response, the request was never worked on: the batch expired, or was cancelled.
-    return str(fields["custom_id"]), read_status(int(response.get("status_code") or 503), body, {})
+async def _over(
+    provider: BatchProvider, records: Sequence[tuple[str, BatchRecord]]
+) -> AsyncIterator[tuple[str, BatchRecord]]:
+    """Yield those batches that a run can do something about.
+
+    Raises:
+        ProviderError: the provider cannot be reached; the others would fare alike.
+    """
+    for first in range(0, len(records), CALLS_AT_ONCE):
+        some = records[first : first + CALLS_AT_ONCE]
+        for each, is_over in zip(some, await asyncio.gather(*(_is_over(provider, r) for _, r in some)), strict=True):
+            if is_over:
+                yield each
 
 
-def _why_failed(batch: Batch) -> str:
-    errors = (batch.errors.data if batch.errors else None) or []
-    return f"batch {batch.id}: " + ("; ".join(error.message or "" for error in errors) or "no reason given")
-
-
-@asynccontextmanager
-async def _explained(model: str, connection: Connection) -> AsyncIterator[None]:
-    """Say what the client's exceptions mean, without the key that some servers repeat."""
-    import openai  # noqa: PLC0415 - loads slowly
-
-    where = f"model `{model}`: the Batch API of the endpoint `{connection.name}` at {connection.address}"
+async def _is_over(provider: BatchProvider, record: BatchRecord) -> bool:
     try:
-        yield
-    except openai.APIStatusError as error:
-        said = error.response.content.replace(connection.api_key.encode(), b"***")
-        outcome = read_status(error.status_code, said, error.response.headers)
-        problem = outcome.problem if isinstance(outcome, Dead) else f"answers with status {error.status_code}"
-        words = outcome.detail if not isinstance(outcome, Answered) else ""
-        raise SteerworksError(
-            f"{where} {problem}, and says: {words}. Mend the endpoint or the key, or take `batch` out of the model in "
-            f"models.yaml, and run again. {KEPT}"
-        ) from None
-    except openai.APIConnectionError as error:
-        words = str(error.__cause__ or error).replace(connection.api_key, "***")
-        raise SteerworksError(f"{where} cannot be reached ({words}). Run again when it can. {KEPT}") from None
+        batch = await provider.batch(record)
+    except ProviderError as error:
+        if error.status is None:
+            raise
+        return error.status == 404
+    return not may_still_arrive(record) if batch is None else batch.has_ended

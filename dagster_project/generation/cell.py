@@ -75,6 +75,7 @@ class OpenCell:
     out_of_money: int = 0
     written_tokens: int = 0
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
+    _brought: set[str] = field(default_factory=set)
     _told_at: float = 0.0
 
     @property
@@ -143,7 +144,7 @@ class OpenCell:
         """Count those that are known, as often as they are wanted, and take them out."""
         for key, ok in self.known.statuses(self.journal, times).items():
             count = times.pop(key)
-            self.reused += count
+            self.reused += 0 if key in self._brought else count
             self.done += count if ok else 0
             self.failed += 0 if ok else count
         for key in [key for key in times if key in self.unsettled]:
@@ -180,20 +181,19 @@ class OpenCell:
     async def _hand_in(self, missing: Iterator[Request], mode: BatchMode) -> None:
         """Collect what has come back of the cell's batches, and hand in what is missing in no batch."""
         log = BatchLog(self.journal)
-        if log.outstanding:
-            async with self._open_journal() as (channel, journal):
-                desk = BatchDesk(channel, mode, log, journal, self._take)
-                self._ways.append(desk)
-                await desk.collect()
-            self.known.refresh(self.journal)
-        self.unsettled.pending |= log.requests_outstanding
         unknown = (request for request in missing if request.request_hash not in self.unsettled.pending)
-        if first := next(unknown, None):
-            async with self._open_journal() as (channel, journal):
-                desk = BatchDesk(channel, mode, log, journal, self._take)
-                self._ways.append(desk)
-                await desk.hand_in(itertools.chain([first], unknown))
-            self.unsettled.pending |= log.requests_outstanding
+        first = None if log.outstanding else next(unknown, None)
+        if not log.outstanding and not first:
+            return
+        async with self._open_journal() as (channel, journal):
+            desk = BatchDesk(channel, mode, log, journal, self._take_in, self._leave, self.progress.waiting)
+            self._ways.append(desk)
+            if log.outstanding:
+                await desk.collect()
+                self.known.refresh(self.journal)
+                self.unsettled.pending |= log.requests_outstanding
+            await desk.hand_in(itertools.chain([first] if first else [], unknown))
+        self.unsettled.pending |= log.requests_outstanding
 
     @asynccontextmanager
     async def _open_journal(self) -> AsyncIterator[tuple[Channel, Journal]]:
@@ -213,6 +213,16 @@ class OpenCell:
             self.unsettled.note(answer)
         if time.monotonic() - self._told_at >= SECONDS_BETWEEN_UPDATES:
             self._tell()
+
+    def _take_in(self, answer: Answer) -> None:
+        """Take what a batch brought; it is counted when it is looked up, for it may be wanted no longer."""
+        self.asked += 1
+        self.written_tokens += answer.completion_tokens or 0
+        self._brought.add(answer.request_hash)
+
+    def _leave(self, answer: Answer) -> None:
+        self.failed += 1
+        self.unsettled.note(answer)
 
     def _tell(self) -> None:
         self._told_at = time.monotonic()

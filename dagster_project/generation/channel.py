@@ -35,6 +35,7 @@ class Channel:
         last_heard: when the endpoint last said anything, by the loop's clock.
         given_up: requests whose tries were used up since the last one that was settled.
         failure: why no request to the model can succeed for now.
+        batches_are_full: whether the provider's Batch API said that it takes no more for now.
     """
 
     def __init__(self, model: str, spec: ModelSpec, connection: Connection, gate: Gate, budget: Budget) -> None:
@@ -48,6 +49,7 @@ class Channel:
         self.last_heard: float | None = None
         self.given_up = 0
         self.failure: SteerworksError | None = None
+        self.batches_are_full = False
         self._askers: set[Stoppable] = set()
 
     def join(self, asker: Stoppable) -> None:

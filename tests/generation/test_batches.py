@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +26,8 @@ from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, LoopbackModels, serve_models
 from dagster_project.settings import ModelsFile
-from tests.generation.cells import BATCH, loopback_models
+from tests.generation.batch_server import BatchServer, Body, Reply, all_answered, answered, serve_batches, unanswered
+from tests.generation.cells import BATCH, Recorder, loopback_models, start_process, until, write_prompts
 
 Prompts = Callable[..., list[str]]
 KEY = "sk-secret-key-that-must-not-leak-0123456789"
@@ -33,7 +35,7 @@ DEAR = {"output_usd_per_million": 1_000_000 / 50}
 """At most 1 USD an answer."""
 
 
-def models_at(server: LoopbackModels, endpoint: dict[str, Any] | None = None, **model: Any) -> ModelsFile:
+def models_at(server: LoopbackModels | BatchServer, endpoint: dict[str, Any] | None = None, **model: Any) -> ModelsFile:
     return loopback_models(server.address, endpoint, **({"batch": {}} | model))
 
 
@@ -63,7 +65,7 @@ def run_to_the_end(lake: Lake, models: ModelsFile) -> CellReport:
 
 def test_a_first_run_hands_in_and_a_later_one_collects(lake: Lake, prompts: Prompts) -> None:
     texts = prompts(30)
-    with serve_models(Behaviour(batch_seconds=0.5)) as server:
+    with serve_models(Behaviour(batch_seconds=2)) as server:
         models = models_at(server)
         first = run(lake, models)
         assert (first.sent, first.ok, first.failed) == (30, 0, {"batch_pending": 30})
@@ -117,14 +119,18 @@ def until_it_ended(lake: Lake, models: ModelsFile) -> None:
         time.sleep(0.02)
 
 
-def test_a_batch_that_the_provider_turns_down_is_an_error_with_its_words(lake: Lake, prompts: Prompts) -> None:
+def test_a_provider_that_has_no_room_yet_is_asked_again_later(lake: Lake, prompts: Prompts) -> None:
     prompts(3)
+    progress = Recorder()
     with serve_models(Behaviour(p_batch_fail=1)) as server:
         models = models_at(server)
         run(lake, models)
         until_it_ended(lake, models)
-        with pytest.raises(SteerworksError, match=r"model `m`: the provider turned a batch down: batch batch_"):
-            run(lake, models)
+        report = answer_cell(lake, models, "m", BATCH, progress)
+        assert (report.sent, report.failed) == (0, {"batch_no_room": 3})
+        assert cells_with_ended_batches(lake.root, models) == {}
+        assert unfilled_cells(lake, models, ["m"]) == [("m", BATCH)]
+    assert [message for message in progress.messages if "Enqueued token limit reached" in message]
     with serve_models(port=server.port):
         assert run_to_the_end(lake, models).ok == 3
 
@@ -134,6 +140,17 @@ def test_many_requests_go_in_several_batches(lake: Lake, prompts: Prompts) -> No
     with serve_models(Behaviour(batch_limit=10)) as server:
         assert run_to_the_end(lake, models_at(server, batch={"max_requests": 10})).ok == 25
         assert server.stats()["batches"] == 3
+
+
+def test_a_batch_keeps_to_the_size_that_a_file_may_have(lake: Lake) -> None:
+    write_prompts(lake, [f"{number} " + "long " * 60_000 for number in range(8)])
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, batch={"max_megabytes": 1})
+        run(lake, models)
+        assert run(lake, models).ok == 8
+        sizes = [len(server.files[batch["input_file_id"]]) for batch in server.batches.values()]
+    assert len(sizes) == 3
+    assert max(sizes) <= 2**20
 
 
 @pytest.mark.parametrize("handed_in_before", [True, False])
@@ -216,7 +233,10 @@ def test_a_provider_that_does_not_take_the_key_is_named_and_the_key_is_not(
     assert KEY not in repr(error.getrepr(style="long"))
 
 
-def test_a_provider_that_cannot_be_reached_is_asked_another_time(lake: Lake, prompts: Prompts) -> None:
+def test_a_provider_that_cannot_be_reached_is_asked_another_time(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.generation.batches.TRIES", 1)
     prompts(2)
     with serve_models(Behaviour()) as server:
         models = models_at(server)
@@ -224,3 +244,392 @@ def test_a_provider_that_cannot_be_reached_is_asked_another_time(lake: Lake, pro
     assert cells_with_ended_batches(lake.root, models) == {}
     with pytest.raises(SteerworksError, match="cannot be reached"):
         run(lake, models)
+
+
+def settled(lake: Lake) -> list[str]:
+    """The hashes in the cell's journal."""
+    return [answer.request_hash for answer in read_answers(journal_path(lake.root, "m", BATCH))]
+
+
+def collected(lake: Lake, models: ModelsFile) -> tuple[CellReport, list[str]]:
+    """What a run reports and says."""
+    progress = Recorder()
+    return answer_cell(lake, models, "m", BATCH, progress), progress.messages
+
+
+def spoilt(entries: list[Body]) -> bytes:
+    """A file in which most is wrong that can be; the first two and the last request of ten are answered."""
+    good, fault = entries[:2], entries[2:8]
+    long = answered({**entries[9], "body": {"messages": [{"content": "long " * 1_000_000}]}})
+    lines = [
+        answered(good[0]),
+        b"this is not JSON\n",
+        b'["neither", "is this"]\n',
+        b'{"custom_id": "of-nobody", "response": {"status_code": 200, "body": {}}, "error": null}\n',
+        answered(fault[0], 429, error={"message": "slow down"}),
+        answered(fault[1], 500, error={"message": "broken"}),
+        json.dumps({"custom_id": fault[2]["custom_id"], "response": {"status_code": "many"}}).encode() + b"\n",
+        json.dumps({"custom_id": fault[3]["custom_id"], "response": "fine"}).encode() + b"\n",
+        json.dumps({"custom_id": fault[4]["custom_id"], "response": {"status_code": 1e400, "body": 1}}).encode()
+        + b"\n",
+        json.dumps({"custom_id": 7, "response": {"status_code": 200, "body": "\ud83d"}}).encode() + b"\n",
+        b"[" * 100_000 + b"\n",
+        b"\xff\xfe{}\n",
+        b"\n",
+        answered(good[1], 429, error={"message": "slow down"}),
+        answered(good[1]),
+        answered(good[1]),
+        answered(fault[5], choices="\ud83d"),
+        long,
+        answered(entries[8])[:-40],
+    ]
+    return b"".join(lines)
+
+
+def test_a_line_that_cannot_be_read_costs_its_request_a_later_try_and_nothing_else(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(10)
+    with serve_batches(BatchServer(output=spoilt)) as server:
+        models = models_at(server)
+        run(lake, models)
+        server.output = all_answered
+        report, messages = collected(lake, models)
+        assert (report.ok, report.asked, report.sent) == (3, 3, 7)
+        assert run(lake, models).ok == 10
+        assert set(server.handed_in.values()) == {1, 2}
+    odd, left = messages
+    assert "lines 2, 3, 4, 7, 8 and 5 more of the file output-of-batch_0" in odd
+    assert "batch batch_0 (completed) left requests without an answer, to ask again: no line 4, " in left
+    assert "http_429 1" in left
+    assert len(settled(lake)) == len(set(settled(lake))) == 10
+
+
+@pytest.mark.parametrize("status", ["completed", "expired", "cancelled"])
+@pytest.mark.parametrize("output", [None, b""])
+def test_a_batch_that_brings_only_errors_or_nothing_is_handed_in_again(
+    lake: Lake, prompts: Prompts, status: str, output: bytes | None
+) -> None:
+    prompts(4)
+    none = BatchServer(output=lambda _: output, errors=lambda entries: unanswered(entries[0]), status=status)
+    with serve_batches(none) as server:
+        models = models_at(server)
+        run(lake, models)
+        server.output, server.errors, server.status = all_answered, lambda _: None, "completed"
+        report, messages = collected(lake, models)
+        assert (report.ok, report.sent, report.failed) == (0, 4, {"batch_pending": 4})
+        assert messages[0].endswith("to ask again: no line 3, batch_expired 1.")
+        assert run(lake, models).ok == 4
+
+
+def test_a_file_that_the_provider_no_longer_has_is_asked_for_again(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        del server.files["output-of-batch_0"]
+        report, messages = collected(lake, models)
+        assert report.sent == 2
+        assert "the file output-of-batch_0 of the batch batch_0 is gone" in messages[0]
+        assert run(lake, models).ok == 2
+
+
+def test_a_batch_that_was_turned_down_is_an_error_with_the_providers_words(lake: Lake, prompts: Prompts) -> None:
+    prompts(3)
+    problem = {"code": "invalid_model", "message": f"no such model for {KEY}", "line": 1}
+    with serve_batches(BatchServer(lambda _: None, status="failed", problems=[problem])) as server:
+        models = models_at(server)
+        run(lake, models)
+        server.output, server.status, server.problems = all_answered, "completed", []
+        with pytest.raises(SteerworksError, match=r"turned a batch down: batch batch_0: no such model for") as error:
+            run(lake, models)
+        assert "invalid_model" in str(error.value)
+        run(lake, models)
+        assert run(lake, models).ok == 3
+
+
+def test_one_batch_that_was_turned_down_does_not_keep_the_others_back(lake: Lake, prompts: Prompts) -> None:
+    prompts(4)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, batch={"max_requests": 2})
+        run(lake, models)
+        server.batches["batch_0"]["status"] = "failed"
+        server.batches["batch_0"]["output_file_id"] = None
+        with pytest.raises(SteerworksError, match="turned a batch down"):
+            run(lake, models)
+        assert len(settled(lake)) == 2
+
+
+def test_a_line_that_no_request_can_mend_is_an_error_and_what_was_answered_is_kept(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(3)
+
+    def two(entries: list[Body]) -> bytes:
+        return all_answered(entries[:2]) + answered(entries[2], 404, error={"message": "no such model"})
+
+    with serve_batches(BatchServer(two)) as server:
+        models = models_at(server)
+        run(lake, models)
+        with pytest.raises(SteerworksError, match=r"does not know this address or model \(status 404\).*no such model"):
+            run(lake, models)
+        assert len(settled(lake)) == 2
+
+
+def test_a_key_that_the_provider_repeats_reaches_no_file_and_no_message(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(6)
+    monkeypatch.setenv("TEST_KEY", KEY)
+
+    def repeated(entries: list[Body]) -> bytes:
+        asked = zip(entries, CODES, strict=True)
+        lines = [answered(entry, status, error={"message": f"for {KEY}"}) for entry, status in asked]
+        return b"".join(lines) + b"garbage " + KEY.encode() + b"\n"
+
+    said = Reply(500, f"broken for {KEY}".encode())
+    words: list[str] = []
+    with serve_batches(BatchServer(repeated, problems=[{"message": f"for {KEY}", "code": KEY}])) as server:
+        models = models_at(server, {"api_key_env": "TEST_KEY"})
+        for call in ("upload", "create", "batch", "content", "nothing"):
+            server.instead[call] = [said]
+            for _ in range(2):
+                try:
+                    words += collected(lake, models)[1]
+                except SteerworksError as error:
+                    words.append(str(error))
+        server.status = "failed"
+    assert "for ***" in " ".join(words)
+    assert KEY not in " ".join(words)
+    for file in lake.root.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+CODES = (400, 422, 500, 401, 429, 413)
+
+
+@pytest.mark.parametrize("keeps_marks", [True, False])
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize(
+    "lost", [Reply(500), Reply(504), Reply(0), Reply(200), Reply(200, b"<html>"), Reply(200, b"{}")]
+)
+def test_a_batch_whose_receipt_is_lost_is_found_and_not_handed_in_again(
+    lake: Lake, prompts: Prompts, lost: Reply, keeps_marks: bool, newest_first: bool
+) -> None:
+    prompts(3)
+    with serve_batches(BatchServer(keeps_marks=keeps_marks, newest_first=newest_first)) as server:
+        models = models_at(server)
+        server.instead["create"] = [Reply(lost.status, lost.body, done=True)]
+        with pytest.raises(SteerworksError, match="the Batch API of the endpoint"):
+            run(lake, models)
+        assert cells_with_ended_batches(lake.root, models)
+        assert run(lake, models).ok == 3
+        assert server.calls["create"] == 1
+
+
+def test_a_batch_that_may_still_arrive_is_waited_for_before_it_is_handed_in_again(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(3)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        server.instead["create"] = [Reply(504)]
+        with pytest.raises(SteerworksError, match="answers with status 504"):
+            run(lake, models)
+        report, messages = collected(lake, models)
+        assert (report.sent, report.failed) == (0, {"batch_pending": 3})
+        assert "it is not known yet whether a batch arrived" in messages[0]
+        assert cells_with_ended_batches(lake.root, models) == {}
+        monkeypatch.setattr("dagster_project.generation.batches.MAY_STILL_ARRIVE_SECONDS", 0)
+        assert cells_with_ended_batches(lake.root, models)
+        assert run(lake, models).sent == 3
+        assert run(lake, models).ok == 3
+
+
+@pytest.mark.parametrize("call", ["upload", "create"])
+def test_a_batch_that_is_refused_gives_its_money_back_and_is_handed_in_by_the_next_run(
+    lake: Lake, prompts: Prompts, call: str
+) -> None:
+    prompts(3)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR, max_usd=3.0)
+        server.instead[call] = [Reply(400, b'{"error": {"message": "not like this"}}')]
+        with pytest.raises(SteerworksError, match="not like this"):
+            run(lake, models)
+        assert run(lake, models).sent == 3
+        assert set(server.handed_in.values()) == {1}
+
+
+@pytest.mark.parametrize("call", ["upload", "create"])
+def test_a_provider_that_takes_no_more_for_now_keeps_what_it_took(lake: Lake, prompts: Prompts, call: str) -> None:
+    prompts(6)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, batch={"max_requests": 2})
+        full = b'{"error": {"message": "Enqueued token limit reached", "code": "token_limit_exceeded"}}'
+        server.instead[call] = [Reply(429, full)]
+        report, messages = collected(lake, models)
+        assert (report.sent, report.failed) == (0, {"batch_no_room": 6})
+        assert "it takes no more for now; a later run hands in the rest" in messages[0]
+        report, messages = collected(lake, models)
+        assert (report.sent, messages) == (6, [])
+        assert run(lake, models).ok == 6
+        assert set(server.handed_in.values()) == {1}
+
+
+def test_a_batch_that_is_gone_is_handed_in_again_and_its_money_stays_spent(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR, max_usd=4.5)
+        run(lake, models)
+        server.batches.clear()
+        report, messages = collected(lake, models)
+        assert (report.sent, report.cost_usd) == (2, 2.0)
+        assert "the provider no longer knows the batch batch_0" in messages[0]
+        assert run(lake, models).ok == 2
+
+
+def test_a_batch_that_only_another_key_knows_is_not_handed_in_again(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(2)
+    monkeypatch.setenv("TEST_KEY", KEY)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, {"api_key_env": "TEST_KEY"})
+        run(lake, models)
+        batches = dict(server.batches)
+        server.batches.clear()
+        monkeypatch.setenv("TEST_KEY", "another")
+        with pytest.raises(SteerworksError, match="handed in at another address or with another key"):
+            run(lake, models)
+        server.instead |= {"batch": [Reply(404)], "list": [Reply(404)]}
+        monkeypatch.setenv("TEST_KEY", KEY)
+        with pytest.raises(SteerworksError, match="does not know this address or model"):
+            run(lake, models)
+        server.batches.update(batches)
+        assert run(lake, models).ok == 2
+        assert server.calls["create"] == 1
+
+
+@pytest.mark.parametrize("odd", [b"", b"<html>", b"[1]", b"{}", b'{"id": 7}', b'"' + b"\xff" * 9])
+@pytest.mark.parametrize("call", ["upload", "batch"])
+def test_what_is_no_reply_of_a_batch_api_is_an_error_that_says_so(
+    lake: Lake, prompts: Prompts, call: str, odd: bytes
+) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        server.instead[call] = [Reply(200, odd)]
+        with pytest.raises(SteerworksError, match="says what is no reply of a Batch API"):
+            [run(lake, models) for _ in range(2)]
+        if call == "upload":
+            run(lake, models)
+        assert run(lake, models).ok == 2
+        assert server.calls["create"] == 1
+
+
+def test_what_came_back_unreadable_counts_with_the_most_it_can_have_cost(lake: Lake, prompts: Prompts) -> None:
+    prompts(4)
+
+    def half(entries: list[Body]) -> bytes:
+        return answered(entries[0]) + b"garbage\n" + answered(entries[2], choices="none")
+
+    with serve_batches(BatchServer(half)) as server:
+        models = models_at(server, prices=DEAR)
+        run(lake, models)
+        report = run(lake, models, Purse(0.0))
+    assert report.cost_usd == pytest.approx(10 / 50 + 2.0)
+
+
+def test_a_run_killed_while_it_collects_leaves_no_answer_twice_and_no_money_uncounted(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(8)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR)
+        run(lake, models)
+        with monkeypatch.context() as patch:
+            patch.setattr(BatchLog, "ended", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                run(lake, models)
+        report = run(lake, models)
+    assert (report.ok, report.cost_usd) == (8, pytest.approx(8 * 10 / 50))
+    assert len(settled(lake)) == 8
+
+
+def test_progress_counts_each_request_of_a_batch_once(lake: Lake, prompts: Prompts) -> None:
+    prompts(5)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        report = answer_cell(lake, models, "m", BATCH, progress)
+    assert (report.asked, report.reused) == (5, 0)
+    assert max(done + failed for _, done, failed, _, _ in progress.updates) == 5
+
+
+def test_requests_of_a_batch_that_were_lost_are_named(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        [path] = lake.root.rglob("*.requests")
+        content = path.read_bytes()
+        path.write_bytes(content[:-9])
+        with pytest.raises(SteerworksError, match=r"\.requests: the requests of a batch that is out cannot be read"):
+            run(lake, models)
+        path.write_bytes(content)
+        assert run(lake, models).ok == 2
+
+
+def test_a_log_that_cannot_be_read_keeps_no_other_cell_from_being_looked_at(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    prompts(2, "b2", first=10)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        answer_cell(lake, models, "m", "b2", SilentProgress())
+        BatchLog(journal_path(lake.root, "m", BATCH)).path.write_bytes(b"spoilt\n")
+        assert set(cells_with_ended_batches(lake.root, models)) == {("m", BATCH), ("m", "b2")}
+        with pytest.raises(SteerworksError, match="this line is not about a batch"):
+            run(lake, models)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["upload", "create", "batch", "content"])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_kill_at_any_step_has_nothing_handed_in_twice_and_nothing_lost(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch, call: str, done: bool
+) -> None:
+    monkeypatch.setattr("dagster_project.generation.batches.MAY_STILL_ARRIVE_SECONDS", 0)
+    prompts(6)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR, max_usd=6.5)
+        if call in ("batch", "content"):
+            run(lake, models)
+        server.hang_in, server.hang_after = call, done
+        child = start_process(lake, models)
+        until(server.hangs.is_set)
+        child.kill()
+        child.wait()
+        server.let_go()
+        for _ in range(2):
+            report = run(lake, models)
+        assert report.ok == 6
+        assert set(server.handed_in.values()) == {1}
+        assert len(settled(lake)) == 6
+    assert not list(lake.root.rglob("*.requests"))
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_hand_in_once(lake: Lake, prompts: Prompts) -> None:
+    prompts(20)
+    prompts(20, "b2")
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        children = [start_process(lake, models, "m", batch) for batch in (BATCH, "b2", BATCH)]
+        assert [child.wait() for child in children] == [0, 0, 0]
+        assert set(server.handed_in.values()) == {1}
+        for _ in range(2):
+            reports = [answer_cell(lake, models, "m", batch, SilentProgress()) for batch in (BATCH, "b2")]
+        assert [report.ok for report in reports] == [20, 20]
+        assert set(server.handed_in.values()) == {1}
