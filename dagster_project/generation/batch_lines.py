@@ -15,7 +15,7 @@ from typing import Any
 
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, AnswersOf
 from dagster_project.generation.batch_log import BatchRecord
-from dagster_project.generation.journal import Journal
+from dagster_project.generation.journal import Journal, no_answer
 from dagster_project.generation.prices import highest_cost_usd
 from dagster_project.generation.replies import Dead, Fault, Outcome, read_reply
 from dagster_project.generation.requests import Request
@@ -118,10 +118,13 @@ def _costs_in(journal: Journal, asked: dict[str, Request]) -> dict[str, float]:
     """Return what those requests cost that the journal has already, by request hash."""
     costs = {}
     with journal.path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             key = line[HASH_IN_LINE].decode("ascii", "replace")
             if key in asked:
-                costs[key] = Answer.from_line(line).cost_usd
+                try:
+                    costs[key] = Answer.from_line(line).cost_usd
+                except (ValueError, TypeError):
+                    raise no_answer(journal.path, number) from None
     return costs
 
 

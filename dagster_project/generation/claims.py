@@ -99,7 +99,7 @@ class Claims:
     def _is_taken_over(self, journal: Path) -> bool:
         with while_idle(journal) as idle:
             if idle:
-                self._known.refresh(journal)
+                self._known.take_in(journal)
                 self.release(journal)
             return idle
 

@@ -60,7 +60,7 @@ class Engine:
         self._progress = progress
         self._purse = purse or Purse()
         self._runner = asyncio.Runner()
-        self._known = KnownAnswers(lake.root)
+        self._known = KnownAnswers(lake.root, progress.waiting)
         self._claims = Claims(lake.root, self._known)
         self._channels: dict[str, asyncio.Task[Channel]] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}

@@ -44,7 +44,7 @@ def estimate(lake: Lake, models: ModelsFile, cells: Iterable[tuple[str, str]]) -
     Raises:
         SteerworksError: a batch has no `selected_prompts`, a model is unknown, or a journal's line is no answer.
     """
-    known = KnownAnswers(lake.root)
+    known = KnownAnswers(lake.root, lambda _: None)  # the run itself says what it leaves out
     estimates: dict[str, Estimate] = {}
     try:
         for model, prompt_batch in cells:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, status_in_line
 from dagster_project.generation.journal import FOLDER, journals, no_answer
 from dagster_project.generation.rebuildable import RebuildableFile
@@ -23,12 +25,16 @@ NAME = "index.sqlite"
 SECONDS_BETWEEN_LOOKS_AT_ALL = 5.0
 LINES_AT_A_TIME = 2_000
 HASHES_AT_A_TIME = 500
+HASH_BYTES = 32
 OPEN_JOURNALS = 16
 _TABLES = """
 create table if not exists journals (journal integer primary key, path text unique not null, bytes integer not null);
 create table if not exists answers (
     hash blob not null, journal integer not null, start integer not null, bytes integer not null, ok integer not null,
     primary key (hash, journal)
+) without rowid;
+create table if not exists unreadable (
+    journal integer not null, start integer not null, primary key (journal, start)
 ) without rowid;
 """
 
@@ -48,9 +54,13 @@ class KnownAnswers:
 
     Args:
         lake_root: the lake's folder.
+        warn: called, once for each, with a line of another cell's journal that is no answer, and is left out; None if
+            such a line is to be an error.
     """
 
-    def __init__(self, lake_root: Path) -> None:
+    def __init__(self, lake_root: Path, warn: Callable[[str], None] | None = None) -> None:
+        self._warn = warn
+        self._warned: set[tuple[Path, int]] = set()
         self._folder = lake_root / FOLDER
         self._lake_root = lake_root
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,21 +77,35 @@ class KnownAnswers:
         """Take in what was added to a journal, and now and then to all others.
 
         Raises:
-            SteerworksError: a whole line of a journal is no answer, or the disk is full.
+            SteerworksError: a whole line of the journal is no answer, or the disk is full.
+        """
+        self.take_in(own)
+        for path, start in self._unreadable():
+            if path == own or not self._warn:
+                raise no_answer(path, _line_number(path, start))
+            self._warn_of(path, start)
+
+    def take_in(self, journal: Path) -> None:
+        """Take in what was added to a journal, and now and then to all others, but for lines that are no answers.
+
+        Raises:
+            SteerworksError: the disk is full.
         """
         try:
-            self._refresh(own)
+            self._take_in_now(journal)
         except sqlite3.DatabaseError as error:
             self._make_again(error)
-            self._refresh(own)
+            self._take_in_now(journal)
 
-    def _refresh(self, own: Path) -> None:
+    def _take_in_now(self, journal: Path) -> None:
         now = time.monotonic()
+        for path in {path for path, _ in self._unreadable() if path == journal or not self._warn}:
+            self._drop(path)  # perhaps it was mended
         if now - self._looked_at_all >= SECONDS_BETWEEN_LOOKS_AT_ALL:
             self._looked_at_all = now
             self._take_in(journals(self._lake_root), all_of_them=True)
-        elif own.exists():
-            self._take_in([own])
+        elif journal.exists():
+            self._take_in([journal])
 
     def statuses(self, own: Path, hashes: Collection[str]) -> dict[str, bool]:
         """Return for each known hash whether it has an answer (True), or in the cell's own journal a failure."""
@@ -94,15 +118,15 @@ class KnownAnswers:
         each; not failures, for the endpoint may have been mended since it refused.
 
         Raises:
-            SteerworksError: a line is no answer.
+            SteerworksError: a line of the cell's own journal is no answer.
         """
-        found = {key: self._read(key, places) for key, places in self._places(own, hashes).items()}
-        moved = [key for key, answer in found.items() if answer is None]
+        found = {key: self._read(own, key, places) for key, places in self._places(own, hashes).items()}
+        moved = [key for key, answers in found.items() if answers is None]
         if moved:  # somebody edited a journal: its lines stand elsewhere now
             self._forget()
             self.refresh(own)
-            found |= {key: self._read(key, places) for key, places in self._places(own, moved).items()}
-        return {key: answer for key, answer in found.items() if answer is not None}
+            found |= {key: self._read(own, key, places) for key, places in self._places(own, moved).items()}
+        return {key: min(answers, key=lambda each: str(each.answered_at)) for key, answers in found.items() if answers}
 
     def _places(self, own: Path, hashes: Collection[str]) -> dict[str, list[_Place]]:
         """Return where each known hash stands: one place, or several of equal rank."""
@@ -110,7 +134,7 @@ class KnownAnswers:
             return self._look_up(own, hashes)
         except sqlite3.DatabaseError as error:
             self._make_again(error)
-            self._refresh(own)
+            self._take_in_now(own)
             return self._look_up(own, hashes)
 
     def _look_up(self, own: Path, hashes: Collection[str]) -> dict[str, list[_Place]]:
@@ -129,12 +153,21 @@ class KnownAnswers:
         ranked = {key: _best(own, places) for key, places in known.items()}
         return {key: places for key, places in ranked.items() if places}
 
-    def _read(self, key: str, places: list[_Place]) -> Answer | None:
-        """Return the earliest answer of some places; None if the journal no longer has it there."""
-        answers = [self._answer_at(key, place) for place in places]
-        if any(answer is None for answer in answers):
-            return None
-        return min((a for a in answers if a is not None), key=lambda answer: str(answer.answered_at))
+    def _read(self, own: Path, key: str, places: list[_Place]) -> list[Answer] | None:
+        """Return the answers at some places; None if a journal no longer has one there."""
+        answers = []
+        for place in places:
+            try:
+                answer = self._answer_at(key, place)
+            except SteerworksError:
+                if place.path == own or not self._warn:
+                    raise
+                self._leave_out(place)
+                continue
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers
 
     def _answer_at(self, key: str, place: _Place) -> Answer | None:
         line = os.pread(self._file(place.path), place.bytes, place.start)
@@ -161,12 +194,12 @@ class KnownAnswers:
         known = {path: (journal, size) for journal, path, size in self._index.rows("select * from journals")}
         names = {str(path.relative_to(self._folder)): path for path in paths}
         for name in sorted(set(known) - set(names)) if all_of_them else ():
-            self._drop(known[name][0])
+            self._drop(self._folder / name)
         for name, path in names.items():
             size = path.stat().st_size
             taken = known.get(name, (0, 0))[1]
             if size < taken or not _ends_a_line(path, taken):  # somebody edited it
-                self._drop(known[name][0])
+                self._drop(path)
                 taken = 0
             if size > taken:
                 self._take_in_lines(name, path)
@@ -178,32 +211,53 @@ class KnownAnswers:
                 index.execute("insert or ignore into journals (path, bytes) values (?, 0)", [name])
                 select = "select journal, bytes from journals where path = ?"
                 journal, start = index.execute(select, [name]).fetchone()
-                rows, end = [], start
-                for line in _whole_lines(path, start):
-                    key, ok = _read_heading(path, end, line)
-                    rows.append((key, journal, end, len(line), ok))
+                rows, unreadable, end = [], [], start
+                for line in islice(_whole_lines(path, start), LINES_AT_A_TIME):
+                    if heading := _read_heading(line):
+                        rows.append((heading[0], journal, end, len(line), heading[1]))
+                    else:
+                        unreadable.append((journal, end))
                     end += len(line)
-                    if len(rows) == LINES_AT_A_TIME:
-                        break
                 # An answer that came after a failure of the same journal counts; otherwise the first line does.
                 index.executemany(
                     "insert into answers values (?, ?, ?, ?, ?) on conflict do update "
                     "set start = excluded.start, bytes = excluded.bytes, ok = 1 where excluded.ok and not answers.ok",
                     rows,
                 )
+                index.executemany("insert or ignore into unreadable values (?, ?)", unreadable)
                 index.execute("update journals set bytes = ? where journal = ?", [end, journal])
-            more = len(rows) == LINES_AT_A_TIME
+            more = len(rows) + len(unreadable) == LINES_AT_A_TIME
 
-    def _drop(self, journal: int) -> None:
+    def _unreadable(self) -> list[tuple[Path, int]]:
+        """Return the places of lines that are no answers."""
+        rows = self._index.rows("select path, start from unreadable join journals using (journal) order by path, start")
+        return [(self._folder / path, start) for path, start in rows]
+
+    def _leave_out(self, place: _Place) -> None:
+        """Take a line for none that is less of an answer than it began; its request is asked again."""
+        self._warn_of(place.path, place.start)
         with self._index.change() as index:
-            index.execute("delete from answers where journal = ?", [journal])
-            index.execute("delete from journals where journal = ?", [journal])
+            select = "select journal from journals where path = ?"
+            [journal] = index.execute(select, [str(place.path.relative_to(self._folder))]).fetchone()
+            index.execute("delete from answers where journal = ? and start = ?", [journal, place.start])
+            index.execute("insert or ignore into unreadable values (?, ?)", [journal, place.start])
+
+    def _warn_of(self, path: Path, start: int) -> None:
+        if self._warn and (path, start) not in self._warned:
+            self._warned.add((path, start))
+            self._warn(f"{no_answer(path, _line_number(path, start))} Until then it is left out.")
+
+    def _drop(self, path: Path) -> None:
+        with self._index.change() as index:
+            this_one = "where journal in (select journal from journals where path = ?)"
+            for table in ("answers", "unreadable", "journals"):
+                index.execute(f"delete from {table} {this_one}", [str(path.relative_to(self._folder))])
 
     def _forget(self) -> None:
         self._close_journals()
         with self._index.change() as index:
-            index.execute("delete from answers")
-            index.execute("delete from journals")
+            for table in ("answers", "unreadable", "journals"):
+                index.execute(f"delete from {table}")
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
 
     def _make_again(self, error: sqlite3.DatabaseError) -> None:
@@ -233,12 +287,13 @@ def _whole_lines(path: Path, start: int) -> Iterator[bytes]:
             yield line
 
 
-def _read_heading(path: Path, start: int, line: bytes) -> tuple[bytes, bool]:
-    """Return a line's request hash and whether it is an answer."""
+def _read_heading(line: bytes) -> tuple[bytes, bool] | None:
+    """Return a line's request hash and whether it is an answer; None if it is not about a request."""
     try:
-        return bytes.fromhex(line[HASH_IN_LINE].decode("ascii")), status_in_line(line) == "ok"
+        key = bytes.fromhex(line[HASH_IN_LINE].decode("ascii"))
+        return (key, status_in_line(line) == "ok") if len(key) == HASH_BYTES else None
     except (ValueError, LookupError, TypeError):
-        raise no_answer(path, _line_number(path, start)) from None
+        return None
 
 
 def _line_number(path: Path, start: int) -> int:

@@ -131,9 +131,9 @@ def test_a_line_that_something_else_wrote_is_named(tmp_path: Path) -> None:
         list(read_answers(path))
 
 
-def known(root: Path, own: Path, *numbers: int) -> dict[str, str | None]:
+def known(root: Path, own: Path, *numbers: int, warn: Callable[[str], None] | None = None) -> dict[str, str | None]:
     """What an index, opened anew, finds: responses by request hash."""
-    answers = KnownAnswers(root)
+    answers = KnownAnswers(root, warn)
     try:
         answers.refresh(own)
         hashes = [digest(number) for number in numbers]
@@ -209,6 +209,45 @@ def test_the_index_names_a_line_that_is_no_answer(tmp_path: Path) -> None:
         file.write(b'{"not": "an answer"}\n')
     with pytest.raises(SteerworksError, match=r"b1.jsonl:2: this line is not an answer"):
         known(tmp_path, own, 1)
+
+
+BAD_LINES = [b'{"not": "an answer"}\n', b"\x00" * 500 + b"\n", b"\n", answer(2).line()[:-9] + b"\n"]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+def test_a_bad_line_of_another_cell_is_left_out_with_a_warning_until_it_is_mended(tmp_path: Path, bad: bytes) -> None:
+    own, other = journal_path(tmp_path, "m", "b1"), journal_path(tmp_path, "n", "b1")
+    write(own, answer(9))
+    lines = [answer(1).line(), bad, answer(3).line()]
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"".join(lines))
+    hashes = [digest(number) for number in (1, 2, 3)]
+    warnings: list[str] = []
+    for _ in range(2):
+        answers = KnownAnswers(tmp_path, warnings.append)
+        for _ in range(3):
+            answers.refresh(own)
+            assert set(answers.find(own, hashes)) == {digest(1), digest(3)}
+        assert set(answers.statuses(own, hashes)) == {digest(1), digest(3)}
+        answers.close()
+    assert len(warnings) == 2
+    assert f"{other}:2: this line is not an answer" in warnings[0]
+    with pytest.raises(SteerworksError, match=r"b1.jsonl:2: this line is not an answer"):
+        known(tmp_path, own, 1, 2)
+    other.write_bytes(b"".join([lines[0], answer(2, "mended").line(), lines[2]]))
+    assert known(tmp_path, other, 1, 2, 3) == {digest(1): "yes", digest(2): "mended", digest(3): "yes"}
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+def test_a_bad_line_stops_its_own_cell_also_after_another_one_left_it_out(tmp_path: Path, bad: bytes) -> None:
+    own, other = journal_path(tmp_path, "m", "b1"), journal_path(tmp_path, "n", "b1")
+    write(own, answer(1))
+    own.write_bytes(own.read_bytes() + bad)
+    answers = KnownAnswers(tmp_path, print)
+    answers.refresh(other)
+    answers.close()
+    with pytest.raises(SteerworksError, match=r"b1.jsonl:2: this line is not an answer"):
+        known(tmp_path, own, 2, warn=print)
 
 
 @pytest.mark.slow

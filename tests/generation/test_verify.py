@@ -7,12 +7,23 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from dagster_project.generation import CellCount, Purse, SilentProgress, answer_cell, estimate, verify_responses
+from dagster_project.errors import SteerworksError
+from dagster_project.generation import (
+    Cell,
+    CellCount,
+    CellReport,
+    Purse,
+    SilentProgress,
+    answer_cell,
+    answer_cells,
+    estimate,
+    verify_responses,
+)
 from dagster_project.generation.journal import journal_path
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import ModelsFile
-from tests.generation.cells import BATCH, loopback_models
+from tests.generation.cells import BATCH, Recorder, loopback_models
 
 Prompts = Callable[..., list[str]]
 CELL = {"model": "m", "prompt_batch": BATCH}
@@ -79,6 +90,26 @@ def test_a_journal_that_lost_lines_is_found(lake: Lake, filled: ModelsFile) -> N
     journal.write_bytes(b"".join(lines[:-3]))
     counted = count(lake, filled)
     assert (counted.missing, counted.differing) == (3, 3)
+
+
+def test_a_bad_line_stops_only_the_cell_that_owns_it_and_verify_names_it(
+    lake: Lake, filled: ModelsFile, prompts: Prompts
+) -> None:
+    prompts(20, "b2")
+    journal = journal_path(lake.root, "m", BATCH)
+    journal.write_bytes(journal.read_bytes() + b"spoilt\n")
+    progress = Recorder()
+    with serve_models() as server:
+        models = loopback_models(server.address)
+        cells = [Cell("m", BATCH), Cell("m", "b2"), Cell("n", "b2")]
+        results = dict(answer_cells(lake, models, cells, progress))
+    assert "b1.jsonl:21: this line is not an answer" in str(results[cells[0]])
+    assert [result.ok for result in results.values() if isinstance(result, CellReport)] == [20, 20]
+    assert len([message for message in progress.messages if "b1.jsonl:21" in message]) == 1
+    assert estimate(lake, models, [("m", "b2")])[0].requests == 0
+    for cell in cells:
+        with pytest.raises(SteerworksError, match=r"b1.jsonl:21: this line is not an answer"):
+            list(verify_responses(lake, models, [cell]))
 
 
 def test_an_estimate_counts_exactly_what_would_be_asked(lake: Lake, filled: ModelsFile, prompts: Prompts) -> None:
