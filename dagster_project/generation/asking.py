@@ -37,11 +37,15 @@ LONGEST_RETRY_AFTER_SECONDS = 120.0
 
 @dataclass
 class _Asked:
-    """A request on its way. ``since`` is when it was first sent, by the loop's clock."""
+    """A request on its way. ``since`` is when it was first sent, by the loop's clock.
+
+    ``never_sent`` tries found the endpoint away, which says nothing about the request.
+    """
 
     request: Request
     tries: int = 0
     turned_away: int = 0
+    never_sent: int = 0
     since: float = 0.0
 
 
@@ -137,10 +141,12 @@ class Asker:
         channel.gate.pace.left(channel.left)
         tokens = asked.request.likely_prompt_tokens + asked.request.max_tokens
         try:
+            await channel.outage.wait()
             sent_at = await channel.gate.enter(tokens)
         except BaseException:
             channel.budget.settle(held, 0.0)
             raise
+        channel.outage.sent(sent_at)
         task = asyncio.create_task(self._try(asked, sent_at, tokens, held))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -190,6 +196,7 @@ class Asker:
             self.spent_usd += cost
             self._channel.budget.settle(held, cost)
             self._channel.gate.leave(unused)
+            self._channel.outage.lost(sent_at)
         if answer:
             self._channel.given_up = 0
             await self._journal.on_disk(end)
@@ -207,8 +214,10 @@ class Asker:
             channel.gate.pace.accepted(sent_at, now)
         if limits is not NO_LIMITS:
             channel.gate.told(limits)
-        if not isinstance(outcome, Fault) or outcome.replied:
-            channel.last_heard = now
+        if isinstance(outcome, Fault) and not outcome.replied:
+            channel.unheard(sent_at, now, outcome)
+        else:
+            channel.heard(now)
         if isinstance(outcome, Dead):
             said = f", and says: {outcome.detail}" if outcome.detail else ""
             mend = (
@@ -218,10 +227,10 @@ class Asker:
         return outcome
 
     def _try_again_or_give_up(self, asked: _Asked, fault: Fault) -> None:
-        if self._is_down(asked, fault):
+        if unheard := self._is_down(asked, fault):
             self._channel.fail(
-                f"gave no reply, {asked.tries} times in a row ({fault.reason}: {fault.detail}). Start the server, or "
-                "mend its `base_url` in models.yaml, and run again"
+                f"gave no reply, {unheard} ({fault.reason}: {fault.detail}). Start the server, or mend its `base_url` "
+                "in models.yaml, and run again"
             )
         elif fault.retry_after is not None and fault.retry_after > LONGEST_RETRY_AFTER_SECONDS:
             self._channel.fail(
@@ -230,7 +239,9 @@ class Asker:
             )
         else:
             asked.turned_away += fault.turned_away
-            of_its_kind = asked.turned_away if fault.turned_away else asked.tries - asked.turned_away
+            asked.never_sent += fault.never_sent and self._channel.outage.since is not None
+            others = asked.tries - asked.turned_away - asked.never_sent
+            of_its_kind = asked.turned_away if fault.turned_away else others
             if of_its_kind >= (MOST_TIMES_TURNED_AWAY if fault.turned_away else MOST_TRIES):
                 self._give_up(asked, fault)
                 return
@@ -250,12 +261,18 @@ class Asker:
         self.left -= 1
         self._on_settled(answer)
 
-    def _is_down(self, asked: _Asked, fault: Fault) -> bool:
-        """Nobody has heard from the endpoint since this request was first sent, and it was sent often enough."""
-        heard = self._channel.last_heard
-        if fault.replied or (heard is not None and heard >= asked.since):
-            return False
-        return asked.tries >= (UNHEARD_TRIES if heard is None else MOST_TRIES)
+    def _is_down(self, asked: _Asked, fault: Fault) -> str:
+        """Say for how long nobody has heard from the endpoint, if that is too long to go on; otherwise nothing."""
+        outage = self._channel.outage
+        if fault.replied:
+            return ""
+        if outage.since is not None:
+            too_long = outage.is_too_long(asyncio.get_running_loop().time())
+            return f"for {outage.most_seconds:.0f} seconds" if too_long else ""
+        if fault.connection_failed or (outage.last_heard is not None and outage.last_heard >= asked.since):
+            return ""
+        too_often = asked.tries >= (UNHEARD_TRIES if outage.last_heard is None else MOST_TRIES)
+        return f"{asked.tries} times in a row" if too_often else ""
 
 
 def seconds_before(next_try: int, retry_after: float | None) -> float:

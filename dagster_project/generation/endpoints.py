@@ -75,12 +75,12 @@ class Connection:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        reason = "timeout" if isinstance(cause, TimeoutError) else "connection"
+        unconnected = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        reason = "timeout" if isinstance(cause, TimeoutError) and not unconnected else "connection"
         words = str(cause) or type(cause).__name__
-        refused = isinstance(cause, ConnectionRefusedError)
         # A reply that is cut or garbled is one all the same: the endpoint is not down.
         replied = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
-        return Fault(reason, words.replace(self.api_key, "***"), replied=replied, may_cost=not refused)
+        return Fault(reason, words.replace(self.api_key, "***"), replied=replied, may_cost=not unconnected)
 
 
 @asynccontextmanager

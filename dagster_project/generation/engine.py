@@ -141,7 +141,8 @@ class Engine:
         if spec.max_in_flight or spec.requests_per_minute or spec.tokens_per_minute:
             quotas.append(Quota(self._lake.root, f"model-{model}", spec))
         gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas)
-        return Channel(model, spec, connection, gate, Budget(self._purse, self._ledgers(model)))
+        budget = Budget(self._purse, self._ledgers(model))
+        return Channel(model, spec, connection, gate, budget, self._progress.waiting)
 
     def _ledgers(self, model: str) -> list[Ledger]:
         spec = self._models.models[model]

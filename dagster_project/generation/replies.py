@@ -90,6 +90,16 @@ class Fault:
     turned_away: bool = False
     may_cost: bool = False
 
+    @property
+    def connection_failed(self) -> bool:
+        """Whether there was no connection, or it broke before a reply."""
+        return self.reason == "connection" and not self.replied
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether there was no connection at all."""
+        return self.connection_failed and not self.may_cost
+
 
 @dataclass(frozen=True, slots=True)
 class Dead:
