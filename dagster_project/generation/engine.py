@@ -140,9 +140,13 @@ class Engine:
         quotas = [self._quotas[spec.endpoint]]
         if spec.max_in_flight or spec.requests_per_minute or spec.tokens_per_minute:
             quotas.append(Quota(self._lake.root, f"model-{model}", spec))
-        gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas)
+        say = partial(self._say, model)
+        gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas, say)
         budget = Budget(self._purse, self._ledgers(model))
         return Channel(model, spec, connection, gate, budget, self._progress.waiting)
+
+    def _say(self, model: str, why: str) -> None:
+        self._progress.waiting(f"model `{model}`: {why}")
 
     def _ledgers(self, model: str) -> list[Ledger]:
         spec = self._models.models[model]

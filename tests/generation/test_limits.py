@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_project.generation import Cell, Purse, SilentProgress, answer_cell, answer_cells
+from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.spending import spent_before
@@ -192,6 +194,26 @@ def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prom
         assert [child.wait() for child in children] == [0, 0]
         assert server.stats()["requests"] == 25
     assert Counter(lake.read("responses")["reason"].to_list()) == {None: 25, "budget": 35}
+
+
+def test_a_long_wait_for_a_limit_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def wait_twice() -> None:
+        quotas = [Quota(tmp_path, name, limits) for name, limits in LIMITS.items()]
+        gate = Gate(4, quotas, said.append)
+        await gate.enter(10)
+        gate.leave(-1000)  # the server counted so many more than were guessed
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(gate.enter(10), 1.5)
+
+    asyncio.run(wait_twice())
+    assert [text.partition(" s for ")[2] for text in said] == ["tokens_per_minute"] * 2
+    assert all(90 < int(text.split()[1]) <= 102 for text in said)
+
+
+LIMITS = {"endpoint-e": Limits(requests_per_minute=6000), "model-m": Limits(tokens_per_minute=600)}
 
 
 @settings(max_examples=50, deadline=None)

@@ -7,7 +7,7 @@ not belong here: each of these by itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dagster_project.generation.limits.adaptive import AdaptivePace
 from dagster_project.generation.limits.quota import Quota
@@ -15,6 +15,8 @@ from dagster_project.generation.limits.rate_headers import RateLimits
 
 LONGEST_SLEEP_SECONDS = 1.0
 """Whatever was foreseen, look again then: other processes and newer replies change it."""
+LONG_WAIT_SECONDS = 10.0
+"""Who waits for longer is told why."""
 
 
 class Gate:
@@ -25,6 +27,7 @@ class Gate:
     Args:
         max_in_flight: requests that may be under way from this process.
         quotas: the limits of the endpoint and of the model.
+        say: called with why a request has to wait for long.
 
     Attributes:
         most: requests that may be under way from this process.
@@ -32,11 +35,13 @@ class Gate:
         pace: what the server bears.
     """
 
-    def __init__(self, max_in_flight: int, quotas: Sequence[Quota]) -> None:
+    def __init__(self, max_in_flight: int, quotas: Sequence[Quota], say: Callable[[str], None]) -> None:
         self.pace = AdaptivePace()
         self.in_flight = 0
         self.most = max_in_flight
         self._quotas = quotas
+        self._say = say
+        self._said = False
         self._changed: asyncio.Future[None] | None = None
         for quota in quotas:
             quota.watch(self.look_again)
@@ -51,6 +56,8 @@ class Gate:
             for quota in self._quotas:
                 quota.stop_waiting()
             raise
+        finally:
+            self._said = False
         now = loop.time()
         self.in_flight += 1
         self.pace.sent(now)
@@ -82,6 +89,9 @@ class Gate:
             if wait := quota.enter(tokens):
                 for entered in self._quotas[:number]:
                     entered.withdraw(tokens)
+                if wait > LONG_WAIT_SECONDS and not self._said:
+                    self._said = True
+                    self._say(f"waiting {wait:.0f} s for {quota.short_of()}")
                 return wait
         return 0.0
 

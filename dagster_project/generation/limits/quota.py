@@ -69,6 +69,13 @@ class Quota:
                 state.shared[_TOKENS_DUE] = self._base(_TOKENS_DUE, now) + tokens * self._seconds_a_token
         return 0.0
 
+    def short_of(self) -> str:
+        """Return the limit that a request waits for, by its name in models.yaml."""
+        with self._state.locked():
+            tokens_are_due_last = self._state.shared[_TOKENS_DUE] > self._state.shared[_REQUESTS_DUE]
+        is_tokens = self._seconds_a_token and (tokens_are_due_last or not self._seconds_a_request)
+        return "tokens_per_minute" if is_tokens else "requests_per_minute"
+
     def stop_waiting(self) -> None:
         """Leave the places to others: this process no longer waits for one."""
         with self._state.locked():
