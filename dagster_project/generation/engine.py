@@ -142,7 +142,7 @@ class Engine:
             quotas.append(Quota(self._lake.root, f"model-{model}", spec))
         say = partial(self._say, model)
         gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas, say)
-        budget = Budget(self._purse, self._ledgers(model))
+        budget = Budget(self._purse, self._ledgers(model), say)
         return Channel(model, spec, connection, gate, budget, self._progress.waiting)
 
     def _say(self, model: str, why: str) -> None:

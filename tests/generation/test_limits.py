@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_project.generation import Cell, Purse, SilentProgress, answer_cell, answer_cells
+from dagster_project.generation.limits.budget import Budget
 from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
@@ -117,13 +118,14 @@ def test_what_a_killed_process_held_is_free_again_and_its_money_counts_as_spent(
             assert quota.enter(0) == 0
             assert quota.enter(0) > 0, "both places are taken"
             assert not ledger.hold(7), "4 of the 10 are held"
-            assert ledger.others_hold()
+            assert ledger.may_come_free(7)
+            assert not ledger.may_come_free(11), "however little is spent of what is held"
             assert ledger.hold(6)
             ledger.settle(6, 1)
         finally:
             child.send_signal(signal.SIGKILL)
     assert quota.enter(0) == 0
-    assert not ledger.others_hold()
+    assert not ledger.may_come_free(5)
     assert ledger.spent_usd == (5.0, 5.0)
     assert not ledger.hold(6)
     assert ledger.hold(5)
@@ -194,6 +196,60 @@ def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prom
         assert [child.wait() for child in children] == [0, 0]
         assert server.stats()["requests"] == 25
     assert Counter(lake.read("responses")["reason"].to_list()) == {None: 25, "budget": 35}
+
+
+HOLDS_A_WHILE = """
+import sys
+from pathlib import Path
+from dagster_project.generation.limits.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]), "m", 10, None, lambda: (0.0, 0.0))
+assert ledger.hold(9)
+print("holds", flush=True)
+sys.stdin.readline()
+ledger.settle(9, 2)
+sys.stdin.readline()
+"""
+
+
+def test_a_run_that_waits_for_money_of_another_says_so_and_goes_on_with_what_comes_back(tmp_path: Path) -> None:
+    said: list[str] = []
+    budget = Budget(Purse(), [Ledger(tmp_path, "m", 10, None, nothing)], said.append)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", HOLDS_A_WHILE, str(tmp_path)]
+
+    async def hold(child: subprocess.Popen[str]) -> bool:
+        waiting = asyncio.create_task(budget.hold(5))
+        await asyncio.sleep(2.5)
+        assert not waiting.done()
+        assert child.stdin
+        child.stdin.write("\n")
+        child.stdin.flush()
+        return await asyncio.wait_for(waiting, 10)
+
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "holds\n"
+        assert asyncio.run(hold(child))
+        assert said == ["waiting for money: what is left below its limit is held back for requests of another run"]
+        budget.settle(5, 5)
+        assert not asyncio.run(budget.hold(4)), "7 of the 10 are spent"
+        child.communicate("\n")
+
+
+def test_money_that_cannot_come_free_is_not_waited_for(lake: Lake, prompts: Prompts) -> None:
+    """Another model holds money of the day, but this one has spent its own."""
+    prompts(1)
+    prompts(3, "b2", first=1000)
+    with serve_models(Behaviour(latency=3)) as server:
+        models = loopback_models(server.address, prices=DEAR, max_usd=0.5)
+        models.models["n"] = models.models["n"].model_copy(update={"max_usd": None})
+        other = start_process(lake, models, "n", "b2")
+        until(lambda: server.stats()["requests"] == 3)
+        report = answer_cell(lake, models, "m", BATCH, SilentProgress())
+        assert other.poll() is None
+        assert other.wait() == 0
+    assert report.failed == {"budget": 1}
+    assert report.seconds < 2
 
 
 def test_a_long_wait_for_a_limit_is_said_once(tmp_path: Path) -> None:

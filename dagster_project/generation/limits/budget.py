@@ -7,12 +7,14 @@ set the limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from dagster_project.generation.limits.ledger import Ledger
 
 SECONDS_BETWEEN_LOOKS = 0.1
+LOOKS_IN_SILENCE = 10
 
 
 @dataclass
@@ -32,6 +34,10 @@ class Purse:
         self.holds += 1
         return True
 
+    def may_come_free(self, usd: float) -> bool:
+        """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
+        return self.holds > 0 and (self.max_usd is None or self.spent_usd + usd <= self.max_usd)
+
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
         self.holds -= 1
@@ -42,10 +48,11 @@ class Purse:
 class Budget:
     """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
 
-    What is free needs no money, and asks for none.
+    What is free needs no money, and asks for none. ``say`` is called with why a request waits for money of other runs.
     """
 
-    def __init__(self, purse: Purse, ledgers: Sequence[Ledger]) -> None:
+    def __init__(self, purse: Purse, ledgers: Sequence[Ledger], say: Callable[[str], None]) -> None:
+        self._say = say
         self._purse = purse
         self._ledgers = ledgers
         self._freed = asyncio.Event()
@@ -55,9 +62,12 @@ class Budget:
 
         Waits while requests under way may turn out cheaper than what is held for them.
         """
-        while usd and not self._hold_everywhere(usd):
-            if not self._something_may_come_free():
+        looks = count()
+        while usd and (short := self._hold_everywhere(usd)):
+            if not short.may_come_free(usd):
                 return False
+            if not self._purse.holds and next(looks) == LOOKS_IN_SILENCE:
+                self._say("waiting for money: what is left below its limit is held back for requests of another run")
             self._freed.clear()
             try:
                 # Another process frees money without a word.
@@ -77,7 +87,7 @@ class Budget:
 
     def spend(self, usd: float) -> bool:
         """Book money at once, and say so; or say that it is not there."""
-        if not self._hold_everywhere(usd):
+        if self._hold_everywhere(usd):
             return False
         self.settle(usd, usd)
         return True
@@ -88,16 +98,14 @@ class Budget:
         for ledger in self._ledgers:
             ledger.correct(usd)
 
-    def _hold_everywhere(self, usd: float) -> bool:
+    def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
+        """Hold money back in every account; if one of them is short of it, in none, and return that one."""
         accounts: list[Purse | Ledger] = [self._purse, *self._ledgers]
         held: list[Purse | Ledger] = []
         for account in accounts:
             if not account.hold(usd):
                 for other in held:
                     other.settle(usd, 0.0)
-                return False
+                return account
             held.append(account)
-        return True
-
-    def _something_may_come_free(self) -> bool:
-        return self._purse.holds > 0 or any(ledger.others_hold() for ledger in self._ledgers)
+        return None

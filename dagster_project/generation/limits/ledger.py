@@ -78,11 +78,14 @@ class Ledger:
             self._turn_the_page()
             _book(self._state.shared, usd)
 
-    def others_hold(self) -> bool:
-        """Say whether another process holds money back, of which something may come free."""
-        with self._state.locked():
-            self._state.bury()
-            return any(row[_HOLDS] for row in self._state.others.values())
+    def may_come_free(self, usd: float) -> bool:
+        """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
+        state = self._state
+        with state.locked():
+            self._turn_the_page()
+            state.bury()
+            is_held = any(row[_HOLDS] for row in [state.mine, *state.others.values()])
+            return is_held and self._covers_beside_what_is_held(usd)
 
     @property
     def spent_usd(self) -> tuple[float, float]:
@@ -92,9 +95,12 @@ class Ledger:
             return self._state.shared[_TODAY], self._state.shared[_IN_ALL]
 
     def _covers(self, usd: float) -> bool:
-        state = self._state
-        wanted = usd + state.mine[_HELD] + sum(row[_HELD] for row in state.others.values())
-        return state.shared[_IN_ALL] + wanted <= self._in_all and state.shared[_TODAY] + wanted <= self._a_day
+        held = self._state.mine[_HELD] + sum(row[_HELD] for row in self._state.others.values())
+        return self._covers_beside_what_is_held(usd + held)
+
+    def _covers_beside_what_is_held(self, usd: float) -> bool:
+        shared = self._state.shared
+        return shared[_IN_ALL] + usd <= self._in_all and shared[_TODAY] + usd <= self._a_day
 
     def _turn_the_page(self) -> None:
         if self._state.shared[_DAY] != (today := _today()):
