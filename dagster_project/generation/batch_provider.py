@@ -39,12 +39,13 @@ class ProviderError(SteerworksError):
         is_for_want_of_room: whether the same may be taken later.
     """
 
-    def __init__(self, text: str, status: int | None = None, words: str = "") -> None:
+    def __init__(self, text: str, status: int | None = None, words: str = "", needs_a_person: bool = False) -> None:
         super().__init__(text)
         self.status = status
         self.words = words
         self.is_refusal = status is not None and 400 <= status < 500 and status not in _NOT_KNOWN
-        self.is_for_want_of_room = self.is_refusal and (status == 429 or is_want_of_room(words))
+        said_so = status == 429 or is_want_of_room(words)
+        self.is_for_want_of_room = self.is_refusal and said_so and not needs_a_person
 
 
 def is_want_of_room(words: str) -> bool:
@@ -223,6 +224,7 @@ class BatchProvider:
                 f"`batch` out of the model in models.yaml, and run again. {KEPT}",
                 error.status_code,
                 words,
+                needs_a_person=isinstance(outcome, Dead),
             ) from None
         except openai.APIConnectionError as error:
             words = self.without_key(str(error.__cause__ or error))

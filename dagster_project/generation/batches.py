@@ -44,7 +44,6 @@ class BatchDesk:
 
     Args:
         channel: to the model.
-        mode: the model's batch mode.
         log: what was handed in before.
         journal: where answers and permanent failures go.
         on_brought: called with each answer and permanent failure that a batch brought.
@@ -60,7 +59,6 @@ class BatchDesk:
     def __init__(
         self,
         channel: Channel,
-        mode: BatchMode,
         log: BatchLog,
         journal: Journal,
         on_brought: Callable[[Answer], None],
@@ -71,7 +69,6 @@ class BatchDesk:
         self.spent_usd = 0.0
         self.out_of_money = False
         self._channel = channel
-        self._mode = mode
         self._log = log
         self._journal = journal
         self._on_brought = on_brought
@@ -116,17 +113,21 @@ class BatchDesk:
             self._log.handed_in(record.mark, batch.id)
         return await self._take_in(batch, record) if batch.has_ended else []
 
-    async def hand_in(self, requests: Iterator[Request]) -> None:
+    async def hand_in(self, requests: Iterator[Request], mode: BatchMode) -> None:
         """Hand in requests, in as many batches as they need, as far as the money reaches.
+
+        Args:
+            requests: what to ask for.
+            mode: how much a batch may have, and how long.
 
         Raises:
             SteerworksError: the provider cannot be reached or refuses. A batch of which it is not known whether it
                 arrived is looked for by the next run.
         """
-        for some in self._shares(requests):
+        for some in _shares(requests, mode):
             covered, booked = ([], 0.0) if self._channel.batches_are_full else self._book(some)
             if covered:
-                await self._hand_in(covered, booked)
+                await self._hand_in(covered, booked, mode)
             if self._channel.batches_are_full:
                 for request in some:
                     self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
@@ -134,7 +135,7 @@ class BatchDesk:
                 self.out_of_money = True
                 return
 
-    async def _hand_in(self, requests: Sequence[Request], booked: float) -> None:
+    async def _hand_in(self, requests: Sequence[Request], booked: float, mode: BatchMode) -> None:
         """Hand in a batch, unless the provider has no room for it now."""
         spec, account = self._channel.spec.model_dump(mode="json"), self._provider.account
         record = BatchRecord(secrets.token_hex(MARK_DIGITS // 2), time.time(), spec, booked, account)
@@ -144,7 +145,7 @@ class BatchDesk:
             self._channel.budget.correct(-booked)
             raise
         try:
-            batch_id = await self._submit(record.mark, requests)
+            batch_id = await self._submit(record.mark, requests, mode)
         except ProviderError as error:
             uploaded = any(each.mark == record.mark and each.file_id for each in self._log.outstanding)
             if error.is_refusal or not uploaded:
@@ -156,20 +157,6 @@ class BatchDesk:
             return
         self._log.handed_in(record.mark, batch_id)
         self.sent += len(requests)
-
-    def _shares(self, requests: Iterator[Request]) -> Iterator[list[Request]]:
-        """Yield as many requests at a time as fit into a batch."""
-        share: list[Request] = []
-        size = 0
-        for request in requests:
-            length = len(_line(request))
-            if share and (len(share) == self._mode.max_requests or size + length > self._mode.max_megabytes * 2**20):
-                yield share
-                share, size = [], 0
-            share.append(request)
-            size += length
-        if share:
-            yield share
 
     def _book(self, share: Sequence[Request]) -> tuple[list[Request], float]:
         """Return the first requests, for which there is money, and how much was booked for them.
@@ -186,11 +173,11 @@ class BatchDesk:
                 step //= 2
         return list(share[:covered]), booked
 
-    async def _submit(self, mark: str, requests: Sequence[Request]) -> str:
+    async def _submit(self, mark: str, requests: Sequence[Request], mode: BatchMode) -> str:
         content = b"".join(_line(request) for request in requests)
         file_id = await self._provider.upload(f"steerworks-{mark}", content)
         self._log.uploaded(mark, file_id)
-        return await self._provider.create(file_id, mark, self._mode.completion_window)
+        return await self._provider.create(file_id, mark, mode.completion_window)
 
     async def _take_in(self, batch: ProviderBatch, record: BatchRecord) -> list[str]:
         """Write what an ended batch brought into the journal; return why it needs a person, if it does."""
@@ -250,6 +237,21 @@ class BatchDesk:
 
     def _say(self, what: str) -> None:
         self._tell(f"model `{self._channel.model}`, Batch API: {what.rstrip('.')}.")
+
+
+def _shares(requests: Iterator[Request], mode: BatchMode) -> Iterator[list[Request]]:
+    """Yield as many requests at a time as fit into a batch."""
+    share: list[Request] = []
+    size = 0
+    for request in requests:
+        length = len(_line(request))
+        if share and (len(share) == mode.max_requests or size + length > mode.max_megabytes * 2**20):
+            yield share
+            share, size = [], 0
+        share.append(request)
+        size += length
+    if share:
+        yield share
 
 
 def _line(request: Request) -> bytes:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.asking import Asker
 from dagster_project.generation.batch_log import BatchLog
@@ -164,11 +165,17 @@ class OpenCell:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
     async def _settle_missing(self, missing: Iterator[Request]) -> None:
-        if self.spec.batch:
-            await self._hand_in(missing, self.spec.batch)
-        elif first := next(missing, None):
+        """Collect what has come back of the cell's batches, and ask for what is missing and in no batch."""
+        log = BatchLog(self.journal)
+        if log.outstanding:
+            await self._collect(log)
+        asked_for: Iterator[Request] = (
+            request for request in missing if request.request_hash not in self.unsettled.pending
+        )
+        if first := next(asked_for, None):
             self._tell()
-            await self._ask(itertools.chain([first], missing))
+            asked_for = itertools.chain([first], asked_for)
+            await (self._hand_in(asked_for, log, self.spec.batch) if self.spec.batch else self._ask(asked_for))
 
     async def _ask(self, missing: Iterator[Request]) -> None:
         async with self._open_journal() as (channel, journal):
@@ -178,22 +185,28 @@ class OpenCell:
         if asker.out_of_money:
             self.out_of_money = self.total - self.done - self.failed
 
-    async def _hand_in(self, missing: Iterator[Request], mode: BatchMode) -> None:
-        """Collect what has come back of the cell's batches, and hand in what is missing in no batch."""
-        log = BatchLog(self.journal)
-        unknown = (request for request in missing if request.request_hash not in self.unsettled.pending)
-        first = None if log.outstanding else next(unknown, None)
-        if not log.outstanding and not first:
-            return
-        async with self._open_journal() as (channel, journal):
-            desk = BatchDesk(channel, mode, log, journal, self._take_in, self._leave, self.progress.waiting)
-            self._ways.append(desk)
-            if log.outstanding:
+    async def _collect(self, log: BatchLog) -> None:
+        async with self._desk(log) as desk:
+            try:
                 await desk.collect()
-                self.known.refresh(self.journal)
-                self.unsettled.pending |= log.requests_outstanding
-            await desk.hand_in(itertools.chain([first] if first else [], unknown))
+            except SteerworksError as error:
+                if self.spec.batch:
+                    raise
+                self.progress.waiting(str(error))  # the model has another way now for what is not out
+        self.known.refresh(self.journal)
         self.unsettled.pending |= log.requests_outstanding
+
+    async def _hand_in(self, missing: Iterator[Request], log: BatchLog, mode: BatchMode) -> None:
+        async with self._desk(log) as desk:
+            await desk.hand_in(missing, mode)
+        self.unsettled.pending |= log.requests_outstanding
+
+    @asynccontextmanager
+    async def _desk(self, log: BatchLog) -> AsyncIterator[BatchDesk]:
+        async with self._open_journal() as (channel, journal):
+            desk = BatchDesk(channel, log, journal, self._take_in, self._leave, self.progress.waiting)
+            self._ways.append(desk)
+            yield desk
 
     @asynccontextmanager
     async def _open_journal(self) -> AsyncIterator[tuple[Channel, Journal]]:

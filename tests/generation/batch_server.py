@@ -130,6 +130,9 @@ class BatchServer:
         self.batches[batch_id] = batch
         return _json(batch)
 
+    def _chat(self, _: str, sent: bytes) -> Reply:
+        return _json(json.loads(answered({"custom_id": "", "body": json.loads(sent)}))["response"]["body"])
+
     def _batch(self, the_id: str, _: bytes) -> Reply:
         return _json(self.batches[the_id]) if the_id in self.batches else _json({"error": {"message": "none"}}, 404)
 
@@ -148,12 +151,15 @@ def _json(fields: Body, status: int = 200) -> Reply:
     return Reply(status, json.dumps(fields).encode())
 
 
+_POSTS = {"/v1/files": "upload", "/v1/batches": "create", "/v1/chat/completions": "chat"}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     batch_server: BatchServer
 
     def do_POST(self) -> None:
-        self._reply({"/v1/files": "upload", "/v1/batches": "create"}[self.path])
+        self._reply(_POSTS[self.path])
 
     def do_GET(self) -> None:
         self._reply("content" if self.path.endswith("/content") else "batch" if _ID.match(self.path) else "list")

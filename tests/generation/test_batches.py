@@ -161,9 +161,9 @@ def test_a_crash_while_handing_in_has_nothing_paid_for_twice(
     prompts(5)
     submit = BatchDesk._submit
 
-    async def crash(desk: BatchDesk, mark: str, requests: Any) -> str:
+    async def crash(desk: BatchDesk, *batch: Any) -> str:
         if handed_in_before:
-            await submit(desk, mark, requests)
+            await submit(desk, *batch)
         raise KeyboardInterrupt
 
     with serve_models(Behaviour()) as server:
@@ -474,6 +474,34 @@ def test_a_provider_that_takes_no_more_for_now_keeps_what_it_took(lake: Lake, pr
         assert (report.sent, messages) == (6, [])
         assert run(lake, models).ok == 6
         assert set(server.handed_in.values()) == {1}
+
+
+def test_a_provider_that_wants_to_be_paid_is_an_error(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        server.instead["create"] = [Reply(429, b'{"error": {"message": "pay", "code": "insufficient_quota"}}')]
+        with pytest.raises(SteerworksError, match="has no credit left for this key"):
+            run(lake, models)
+
+
+@pytest.mark.parametrize("said", [Reply(200), Reply(401), Reply(500)])
+def test_what_is_out_is_not_asked_for_again_when_the_model_leaves_the_batch_mode(
+    lake: Lake, prompts: Prompts, said: Reply
+) -> None:
+    prompts(3)
+    with serve_batches(BatchServer(status="in_progress")) as server:
+        run(lake, models_at(server))
+        prompts(5)
+        models = models_at(server, batch=None)
+        server.instead["batch"] = [said]
+        report, messages = collected(lake, models)
+        assert (report.ok, report.failed) == (2, {"batch_pending": 3})
+        assert "the Batch API of the endpoint" in messages[0]
+        assert run(lake, models).ok == 2
+        server.batches["batch_0"]["status"] = "completed"
+        assert run(lake, models).ok == 5
+        assert server.calls["chat"] == 2
 
 
 def test_a_batch_that_is_gone_is_handed_in_again_and_its_money_stays_spent(lake: Lake, prompts: Prompts) -> None:
