@@ -13,8 +13,8 @@ import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import CellReport, answer_cell
-from dagster_project.generation.channel import LONGEST_PAUSE_SECONDS, Outage
 from dagster_project.generation.journal import journal_path, read_answers
+from dagster_project.generation.outage import LONGEST_PAUSE_SECONDS, Outage
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from tests.generation.cells import BATCH, Recorder, loopback_models, until
