@@ -84,7 +84,7 @@ def test_a_server_that_is_still_starting_is_waited_for(lake: Lake, prompts: Prom
 def test_a_server_that_stays_away_is_named_and_what_it_answered_is_kept(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.channel.MOST_SECONDS_AWAY", 1.0)
+    monkeypatch.setattr("dagster_project.generation.outage.MOST_SECONDS_AWAY", 1.0)
     prompts(200)
     port = unused_port()
 
@@ -98,7 +98,7 @@ def test_a_server_that_stays_away_is_named_and_what_it_answered_is_kept(
 
 
 def test_connections_are_tried_one_at_a_time_after_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dagster_project.generation.channel.MOST_SECONDS_UNHEARD", 2.0)
+    monkeypatch.setattr("dagster_project.generation.outage.MOST_SECONDS_UNHEARD", 2.0)
 
     async def knock_until_it_is_too_long() -> list[float]:
         outage, now, knocks = Outage(), asyncio.get_running_loop().time, []
