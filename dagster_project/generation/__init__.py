@@ -5,6 +5,7 @@ journals, and the `responses` table that follows from them. Does not belong here
 are asked (`curation`), or what becomes of the answers.
 """
 
+from dagster_project.generation.answers import Answer
 from dagster_project.generation.batches import cells_with_ended_batches
 from dagster_project.generation.completion import Completed, complete_conversations
 from dagster_project.generation.engine import Cell, answer_cell, answer_cells
@@ -12,28 +13,35 @@ from dagster_project.generation.estimate import Estimate, estimate
 from dagster_project.generation.filling import CellReport
 from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
+from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
 from dagster_project.generation.requests import Request, RequestForm, conversation_hash
 from dagster_project.generation.unfilled import unfilled_cells
 from dagster_project.generation.verify import CellCount, verify_responses
 
 __all__ = [
+    "Answer",
     "Cell",
     "CellCount",
     "CellProgress",
     "CellReport",
     "Completed",
+    "Embedding",
     "Estimate",
     "Progress",
     "Purse",
     "Request",
     "RequestForm",
     "SilentProgress",
+    "UnfinishedError",
     "answer_cell",
     "answer_cells",
     "cells_with_ended_batches",
     "complete_conversations",
     "conversation_hash",
+    "embed",
+    "embedding_request",
     "estimate",
+    "judge",
     "unfilled_cells",
     "verify_responses",
 ]

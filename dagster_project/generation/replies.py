@@ -9,9 +9,12 @@ writing down.
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import re
-from collections.abc import Mapping
+from array import array
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,15 +115,30 @@ class Dead:
 Outcome = Answered | Refused | Fault | Dead
 
 
-def read_reply(status: int, content: bytes, headers: Mapping[str, str], api_key: bytes) -> Outcome:
-    """Read a reply of any status. Some servers repeat the key in their errors; no outcome but an answer holds it."""
+def read_reply(
+    status: int,
+    content: bytes,
+    headers: Mapping[str, str],
+    api_key: bytes,
+    read: Callable[[bytes], Outcome] | None = None,
+) -> Outcome:
+    """Read a reply of any status. Some servers repeat the key in their errors; no outcome but an answer holds it.
+
+    Args:
+        status: of HTTP.
+        content: the body.
+        headers: of the reply.
+        api_key: that the request was sent with.
+        read: reads the body of a reply that says it succeeded; `read_answer` if it is not given.
+    """
+    read = read or read_answer
     succeeded = 200 <= status < 300
-    outcome = read_answer(content) if succeeded else None
+    outcome = read(content) if succeeded else None
     if isinstance(outcome, Answered):
         return outcome
     said = content.replace(api_key, b"***")
     if succeeded:
-        return read_answer(said)
+        return read(said)
     outcome = read_status(status, said, headers)
     if isinstance(outcome, Dead):  # a redirection may repeat it in the address
         return replace(outcome, problem=outcome.problem.replace(api_key.decode(), "***"))
@@ -148,6 +166,60 @@ def read_answer(body: bytes) -> Outcome:
         # A model that thinks too long never comes to its answer; more tokens may help, another try will not.
         return Refused("length" if finish_reason == "length" else "empty_answer", "", finish_reason, usage)
     return Answered(text, finish_reason, usage, reasoning)
+
+
+def read_embedding(body: bytes) -> Outcome:
+    """Read the body of a reply to a request for the embedding of one text: its numbers, as `packed` text."""
+    try:
+        reply = json.loads(body)
+        if status := _status_within(reply):
+            return read_status(status, body, {})
+        given = reply["data"][0]["embedding"]
+        numbers = unpacked(given) if isinstance(given, str) else array("f", given)
+        usage = _usage(reply.get("usage"))
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
+        return Fault("bad_json", _words(body), may_cost=True)
+    if not numbers or not all(map(math.isfinite, numbers)):
+        return Refused("empty_answer", "", None, usage)
+    return Answered(packed(numbers), None, replace(usage, completion_tokens=0))
+
+
+def packed(numbers: array[float]) -> str:
+    """Return 32-bit numbers as text: base64 of their little-endian bytes."""
+    return base64.b64encode(numbers.tobytes()).decode()
+
+
+def unpacked(text: str) -> array[float]:
+    """Return the numbers that `packed` made a text of."""
+    return array("f", base64.b64decode(text, validate=True))
+
+
+def read_likelihood(body: bytes, start: int) -> Outcome:
+    """Read the body of a reply that echoes the prompt with the log-probability of each of its tokens.
+
+    Args:
+        body: as `/v1/completions` gives it with ``echo`` and ``logprobs``.
+        start: the character of the prompt from which tokens count. A token that begins before it counts not.
+
+    Returns:
+        As text, the mean log-probability of a token from there on, without what was written after the prompt.
+    """
+    try:
+        reply = json.loads(body)
+        if status := _status_within(reply):
+            return read_status(status, body, {})
+        told = reply["choices"][0].get("logprobs")
+        usage = _usage(reply.get("usage"))
+        if told is None:
+            return Refused("no_logprobs", "", None, usage)
+        read = usage.prompt_tokens or len(told["token_logprobs"]) - 1
+        pairs = list(zip(told["text_offset"], told["token_logprobs"], strict=True))[:read]
+        counted = [float(value) for offset, value in pairs if offset >= start and value is not None]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return Fault("bad_json", _words(body), may_cost=True)
+    if not counted:
+        return Refused("no_logprobs", "", None, usage)
+    return Answered(repr(sum(counted) / len(counted)), None, usage)
 
 
 def _status_within(reply: Any) -> int | None:

@@ -6,17 +6,19 @@ belong here: prices, limits and addresses, which change how a request is sent bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_project.errors import SteerworksError
+from dagster_project.generation.replies import Outcome, read_answer
 from dagster_project.identity import canonical_json, digest, stable_id
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile, ModelSpec
 
 Message = Mapping[str, str]
 PROMPT_COLUMNS = ("prompt_id", "messages", "conversation_hash", "selected")
+CHAT, EMBEDDINGS, COMPLETIONS = "chat/completions", "embeddings", "completions"
 BYTES_A_TOKEN = 4
 """Of English text, about."""
 LONGEST_MESSAGE_MARKS = 16
@@ -30,6 +32,8 @@ class Request:
     ``body`` is the JSON object as sent; ``parameters`` is the JSON text of its sampling parameters
     and system prompt, as the `responses` table keeps it; ``conversation_hash`` is of the messages
     without that system prompt, as `selected_prompts` has it; ``max_tokens`` is the most that the answer may have.
+    ``route`` is where it goes, below the endpoint's address, and ``read`` reads the body that comes back with status
+    200.
     """
 
     model: str
@@ -41,6 +45,8 @@ class Request:
     conversation_hash: str
     request_hash: str
     max_tokens: int
+    route: str = CHAT
+    read: Callable[[bytes], Outcome] = field(default=read_answer, compare=False, repr=False)
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -56,7 +62,13 @@ class Request:
     @property
     def most_prompt_tokens(self) -> int:
         """A bound on the tokens that the server reads: a token is at least one byte of text."""
-        return sum(len(message["content"].encode()) + LONGEST_MESSAGE_MARKS for message in self.messages)
+        return sum(len(text.encode()) + LONGEST_MESSAGE_MARKS for text in self._texts)
+
+    @property
+    def _texts(self) -> list[str]:
+        if self.route == CHAT:
+            return [message["content"] for message in self.messages]
+        return [self.body["input" if self.route == EMBEDDINGS else "prompt"]]
 
     @property
     def likely_prompt_tokens(self) -> int:

@@ -7,6 +7,7 @@ anything that reads data or acts on it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from dagster_project.project import PROJECT_ROOT
 from dagster_project.settings.agreement import AgreementPolicy, TrustRules
 from dagster_project.settings.automation import AutomationFile
 from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
-from dagster_project.settings.curation import CurationFile
+from dagster_project.settings.curation import Completion, CurationFile, Selection
 from dagster_project.settings.home import Home
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.releases import ReleaseSpec, base_version
@@ -30,6 +31,7 @@ __all__ = [
     "AutomationFile",
     "BatchMode",
     "Campaign",
+    "Completion",
     "CurationFile",
     "Endpoint",
     "Home",
@@ -38,6 +40,7 @@ __all__ = [
     "Pairing",
     "ReleaseSpec",
     "Rubric",
+    "Selection",
     "Settings",
     "Terms",
     "TrustRules",
@@ -72,14 +75,16 @@ class Settings:
 
     @cached_property
     def curation(self) -> CurationFile:
-        """Which prompts enter; its completion model is checked against `models.yaml`."""
+        """Which prompts enter; the models that it names are checked against `models.yaml`."""
         curation = load_model(self.folder / "curation.yaml", CurationFile)
-        self._require_models("curation.yaml: completion_model", (curation.completion_model,))
-        if self.models.models[curation.completion_model].batch:
-            raise SteerworksError(
-                f"{self.folder / 'curation.yaml'}: completion_model: `{curation.completion_model}` is asked through a "
-                "Batch API, which takes a day for each turn. Name a model without `batch` in models.yaml."
-            )
+        models = self.models.for_curation().models
+        for key, slug in curation.models_named().items():
+            self._require_models(f"curation.yaml: {key}", (slug,), models)
+            if models[slug].batch:
+                raise SteerworksError(
+                    f"{self.folder / 'curation.yaml'}: {key}: `{slug}` is asked through a Batch API, which takes a day "
+                    "for each turn. Name a model without `batch` in models.yaml."
+                )
         return curation
 
     @cached_property
@@ -137,10 +142,13 @@ class Settings:
             self.campaign(slug)
         return spec
 
-    def _require_models(self, where: str, slugs: tuple[str, ...]) -> None:
-        unknown = [slug for slug in slugs if slug not in self.models.models]
+    def _require_models(
+        self, where: str, slugs: tuple[str, ...], models: Mapping[str, ModelSpec] | None = None
+    ) -> None:
+        models = models or self.models.models
+        unknown = [slug for slug in slugs if slug not in models]
         if unknown:
             raise SteerworksError(
                 f"{self.folder}/{where} names models that models.yaml does not have: {', '.join(unknown)}. "
-                f"It has: {', '.join(sorted(self.models.models))}."
+                f"It has: {', '.join(sorted(models))}."
             )

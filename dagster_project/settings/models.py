@@ -12,6 +12,7 @@ from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
 EndpointKind = Literal["openai", "embedded"]
+Served = Literal["chat", "embeddings"]
 NOT_EXTRA = {"model", "messages", "n", "stream", "system_prompt"}
 
 
@@ -33,6 +34,7 @@ class Endpoint(Limits):
     """
 
     kind: EndpointKind = "openai"
+    serves: Served = Field(default="chat", description="of the embedded kind, whose server does one or the other")
     base_url: str | None = None
     api_key_env: str | None = None
     organization: str | None = None
@@ -141,16 +143,29 @@ class ModelSpec(Limits):
     terms: Terms
 
 
+class CurationModel(ModelSpec):
+    """A model that only curation asks. One for embeddings needs neither sampling parameters nor terms."""
+
+    sampling: Sampling = Sampling(max_tokens=1)
+    terms: Terms = Terms(licence="not published", outputs_may_train=False)
+
+
 class ModelsFile(Strict):
-    """The whole file: endpoints by name, models by slug, and what all models together may cost on one day (UTC)."""
+    """The whole file: endpoints by name, models by slug, and what all models together may cost on one day (UTC).
+
+    ``models`` answer prompts; ``curation_models`` only judge them, embed them or write turns in between.
+    """
 
     endpoints: dict[Slug, Endpoint] = Field(min_length=1)
     models: dict[Slug, ModelSpec] = Field(min_length=1)
+    curation_models: dict[Slug, CurationModel] = Field(default_factory=dict)
     max_usd_per_day: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _endpoints_exist(self) -> Self:
-        for slug, model in self.models.items():
+        if twice := sorted(self.models.keys() & self.curation_models.keys()):
+            raise ValueError(f"a slug names one model: {', '.join(twice)} stands in `models` and in `curation_models`")
+        for slug, model in {**self.models, **self.curation_models}.items():
             if model.endpoint not in self.endpoints:
                 known = ", ".join(sorted(self.endpoints))
                 raise ValueError(
@@ -158,6 +173,11 @@ class ModelsFile(Strict):
                     f"the file has: {known}. Add it under `endpoints`, or name one of these"
                 )
         return self
+
+    def for_curation(self) -> ModelsFile:
+        """Return the file with all models among ``models``, for those who ask on behalf of curation."""
+        every = {**self.models, **self.curation_models}
+        return self.model_copy(update={"models": every, "curation_models": {}})
 
     def endpoint_of(self, slug: str) -> Endpoint:
         """Return the endpoint that serves a model."""

@@ -33,10 +33,10 @@ def test_it_answers_and_a_second_run_starts_nothing_and_writes_the_same_bytes(
     assert 2 <= first.completion_tokens <= 12
     assert set(lake.read("responses")["finish_reason"].to_list()) <= {"stop", "length", None}
     bytes_then = lake.content_hash("responses")
-    monkeypatch.setattr(embedded, "_running", None)
+    monkeypatch.setattr(embedded, "_running", {})
     second = answer_cell(lake, models, "smollm2-135m-plain", BATCH, SilentProgress())
     assert second.asked == 0
-    assert embedded._running is None
+    assert embedded._running == {}
     assert lake.content_hash("responses") == bytes_then
 
 
