@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from dagster_project.curation import curate, select, take_in_prompts, write_selected
+from dagster_project.curation import (
+    SelectionRun,
+    assign_topics,
+    curate,
+    grade,
+    select,
+    show_selection,
+    take_in_prompts,
+    write_selected,
+)
 from dagster_project.generation import Purse, complete_conversations
 from dagster_project.metadata import made
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
@@ -30,7 +39,7 @@ def curated_prompts(
     return made(lake.lake, "curated_prompts", {"prompt_batch": batch}, report)
 
 
-@dg.asset(group_name=GROUP, kinds={"duckdb", "openai", "parquet"}, deps=[curated_prompts])
+@dg.asset(group_name=GROUP, kinds={"duckdb", "openai", "parquet", "scikitlearn"}, deps=[curated_prompts])
 def selected_prompts(
     context: dg.AssetExecutionContext,
     config: Spending,
@@ -38,21 +47,26 @@ def selected_prompts(
     settings: SettingsResource,
     progress: dg.ResourceParam[ProgressResource],
 ) -> dg.MaterializeResult:
-    """A seeded selection of the kept prompts; a model fills in the assistant turns of those with several turns.
+    """A seeded selection of the kept prompts, even over topics and complexity; a model fills in the turns in between.
 
     A prompt whose turns the money did not reach is left out, with that reason, until the next run.
     """
     batch, current = context.partition_key, settings.settings
+    models, reporter, purse = current.models.for_curation(), progress.reporter(context.log), Purse(config.max_usd)
+    topics = assign_topics(lake.lake, models, current.curation, batch, reporter, purse)
+    complexity = grade(lake.lake, models, current.curation, batch, reporter, purse)
     chosen = select(lake.lake, current.curation, batch)
     waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
     completed = complete_conversations(
         lake.lake,
-        current.models,
+        models,
         current.curation.completion_model,
         batch,
         dict(waiting.select("prompt_id", "messages").iter_rows()),
-        progress.reporter(context.log),
-        Purse(config.max_usd),
+        reporter,
+        purse,
+        current.curation.completion,
     )
-    report = write_selected(lake.lake, batch, chosen, completed)
-    return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report)
+    report = SelectionRun(topics, complexity, write_selected(lake.lake, batch, chosen, completed))
+    shown = show_selection(lake.lake, current.curation, batch)
+    return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report, shown)

@@ -33,10 +33,20 @@ def describing(asset: str) -> dict[str, Any]:
     }
 
 
-def made(lake: Lake, asset: str, partition: Partition, report: DataclassInstance | None = None) -> dg.MaterializeResult:
-    """Return the result of a step that wrote a partition: rows, place, content hash and the report's figures."""
+def made(
+    lake: Lake,
+    asset: str,
+    partition: Partition,
+    report: DataclassInstance | None = None,
+    shown: Mapping[str, str] | None = None,
+) -> dg.MaterializeResult:
+    """Return the result of a step that wrote a partition: rows, place, content hash, the report's figures.
+
+    ``shown`` is Markdown by name: tables and plots.
+    """
+    pages = {name: dg.MetadataValue.md(text) for name, text in (shown or {}).items()}
     return dg.MaterializeResult(
-        metadata=figures(lake, asset, partition, report),
+        metadata={**figures(lake, asset, partition, report), **pages},
         data_version=dg.DataVersion(lake.content_hash(asset, partition)),
     )
 
@@ -62,7 +72,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}: {key}": inner for key, inner in value.items()}
+            flat |= {f"{name}: {key}": inner for key, inner in _flat(value).items()}
         elif value is not None:
             flat[name] = value if isinstance(value, int | float | str | bool) else str(value)
     return flat

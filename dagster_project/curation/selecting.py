@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from dagster_project.curation.delivery import delivered_batches
+from dagster_project.curation.selecting_order import Candidate, choose
 from dagster_project.generation import Completed, conversation_hash
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.settings import CurationFile, Home
@@ -26,15 +27,21 @@ class SelectionReport:
 
 
 def select(lake: Lake, curation: CurationFile, batch: str) -> pl.DataFrame:
-    """Return the kept prompts of a batch with ``selected`` and ``reason``; the turns in between are still missing."""
-    selection = curation.selection
+    """Return the kept prompts of a batch with ``selected`` and ``reason``; the turns in between are still missing.
+
+    Topics and complexity are read from their tables, which must have the batch.
+    """
     with Session() as session:
-        session.table(lake, "curated_prompts", {"prompt_batch": batch})
-        target = selection.target or lake.rows("curated_prompts", {"prompt_batch": batch})
-        quota = math.floor(target * selection.multi_turn_share + 0.5)
-        return session.query(
-            "prompts/selected_prompts", {"target": target, "multi_turn_quota": quota, "seed": selection.seed}
+        for table in ("curated_prompts", "prompt_topics", "prompt_complexity"):
+            session.table(lake, table, {"prompt_batch": batch})
+        candidates = session.query("prompts/candidates", {"seed": curation.selection.seed})
+        chosen = choose(starmap(Candidate, candidates.iter_rows()), curation.selection)
+        places = {"prompt_id": chosen.order, "place": range(1, len(chosen.order) + 1)}
+        session.frame("places", pl.DataFrame(places, schema={"prompt_id": pl.String, "place": pl.Int64}))
+        session.frame(
+            "full_sources", pl.DataFrame({"source": sorted(chosen.full_sources)}, schema={"source": pl.String})
         )
+        return session.query("prompts/selected_prompts")
 
 
 def write_selected(lake: Lake, batch: str, chosen: pl.DataFrame, completed: Mapping[str, Completed]) -> SelectionReport:

@@ -16,6 +16,7 @@ STRING = pa.string()
 STRINGS = pa.list_(pa.string())
 SCORES = pa.list_(pa.int8())
 TIME = pa.timestamp("us", tz="UTC")
+VECTOR = pa.list_(pa.float32())
 MESSAGES = pa.list_(pa.struct([("role", STRING), ("content", STRING)]))
 PREFERENCES = pa.list_(
     pa.struct([("annotator", STRING), ("strength", pa.int8()), ("justification", STRING), ("retained", pa.bool_())])
@@ -118,6 +119,66 @@ _table(
 )
 
 _table(
+    "prompt_embeddings",
+    "selected_prompts",
+    ("prompt_batch",),
+    ("prompt_id",),
+    "The embedding of each kept prompt, where an embedding model is configured; one paid for is never asked twice.",
+    *_same("curated_prompts", "prompt_batch", "prompt_id"),
+    Column("request_hash", STRING, "hash of text and model, by which journals know it", ("curated_prompts.messages",)),
+    Column("embedding_model", STRING, "slug in models.yaml"),
+    Column(
+        "vector", VECTOR, "as the endpoint gave it; null if it refused the text", ("curated_prompts.messages",), True
+    ),
+    Column("reason", STRING, "why there is none", nullable=True),
+    parts="added",
+)
+
+_table(
+    "topics",
+    "selected_prompts",
+    ("prompt_batch",),
+    ("topic_id",),
+    "Each topic with the batch that founded it. Topics are only ever added: none is renamed, moved or merged.",
+    Column("prompt_batch", STRING, "the batch that founded it", ("curated_prompts.prompt_batch",)),
+    Column("topic_id", STRING, "hash of the prompts that founded it", ("curated_prompts.prompt_id",)),
+    Column("label", STRING, "its typical words", ("curated_prompts.messages",)),
+    Column("words", STRINGS, "words by weight, the most typical first (c-TF-IDF)", ("curated_prompts.messages",)),
+    Column("examples", STRINGS, "prompt ids that stand for it, the most typical first", ("curated_prompts.prompt_id",)),
+    Column("size", pa.int64(), "prompts that founded it", ("curated_prompts.prompt_id",)),
+    Column("centroid", VECTOR, "mean of their vectors, in that day's space", ("curated_prompts.messages",)),
+    Column("space", STRING, "slug of the embedding model, or `words` for TF-IDF and SVD"),
+    parts="added",
+)
+
+_table(
+    "prompt_topics",
+    "selected_prompts",
+    ("prompt_batch",),
+    ("prompt_id",),
+    "The topic of each kept prompt. An assignment is never changed.",
+    *_same("curated_prompts", "prompt_batch", "prompt_id"),
+    Column("topic_id", STRING, "the topic; null if the prompt has no vector", ("curated_prompts.messages",), True),
+    Column("similarity", pa.float64(), "cosine to the topic's centroid", ("curated_prompts.messages",), nullable=True),
+    Column("is_far", pa.bool_(), "unlike every topic, yet too few of its kind for one", ("curated_prompts.messages",)),
+    parts="added",
+)
+
+_table(
+    "prompt_complexity",
+    "selected_prompts",
+    ("prompt_batch",),
+    ("prompt_id",),
+    "How complex each kept prompt is, from 1 to 5: by the judge where one is configured, otherwise by rule.",
+    *_same("curated_prompts", "prompt_batch", "prompt_id"),
+    Column("level", pa.int8(), "1 to 5: the judge's, or the rule's where it said none", ("curated_prompts.messages",)),
+    Column("by_rule", pa.int8(), "1 to 5 by the rule over the text", ("curated_prompts.messages",)),
+    Column("by_judge", pa.int8(), "1 to 5 by the judge", ("curated_prompts.messages",), nullable=True),
+    Column("judge", STRING, "slug of the judge; null if none is configured", nullable=True),
+    Column("reason", STRING, "why the judge said none", nullable=True),
+)
+
+_table(
     "selected_prompts",
     "selected_prompts",
     ("prompt_batch",),
@@ -127,6 +188,9 @@ _table(
     Column("messages", MESSAGES, "the conversation, assistant turns filled in", ("curated_prompts.messages",)),
     Column("conversation_hash", STRING, "hash of the messages that were asked", ("curated_prompts.messages",)),
     Column("turns", pa.int32(), "user turns", ("curated_prompts.turns",)),
+    Column("topic_id", STRING, "the topic", ("curated_prompts.messages",), nullable=True),
+    Column("complexity", pa.int8(), "1 to 5", ("curated_prompts.messages",), nullable=True),
+    Column("place", pa.int64(), "in the order of selection, from 1", ("curated_prompts.prompt_id",), nullable=True),
     Column("selected", pa.bool_(), "goes on to the models", ("curated_prompts.prompt_id",)),
     Column("reason", STRING, "why it was not selected", ("curated_prompts.prompt_id",), nullable=True),
     Column("completion_model", STRING, "the model that wrote the assistant turns; null if there are none", (), True),

@@ -1,47 +1,30 @@
--- Chooses the prompts of a batch that go on to the models: the first of a seeded order, a set number of
--- them with several turns. When one kind runs short the other fills up. A higher target adds and never removes.
--- inputs: curated_prompts
--- parameters: target, multi_turn_quota, seed
+-- The kept prompts of a batch, selected or left with a reason: each that has a place in the order of selection is
+-- selected. Of the others, those of a source that had its share already are told from those that came too late.
+-- inputs: curated_prompts, prompt_topics, prompt_complexity, places, full_sources
 -- grain: prompt_id
--- output: prompt_batch, prompt_id, intake_number, source, licence, messages, turns, selected, reason
-with ranked as (
-    select
-        *,
-        turns > 1 as multi_turn,
-        row_number() over (
-            partition by turns > 1
-            order by sha256(concat_ws('|', 'selection', $seed::varchar, prompt_id))
-        ) as place
-    from curated_prompts
-    where kept
-),
-
-available as (
-    select
-        count(*) filter (where multi_turn) as multi_turn,
-        count(*) filter (where not multi_turn) as single_turn
-    from ranked
-),
-
-quota as (
-    select
-        least(multi_turn, greatest($multi_turn_quota, $target - single_turn)) as multi_turn,
-        least(single_turn, greatest($target - $multi_turn_quota, $target - multi_turn)) as single_turn
-    from available
-)
-
+-- output: prompt_batch, prompt_id, intake_number, source, licence, messages, turns, topic_id, complexity, place,
+--   selected, reason
 select
-    ranked.prompt_batch,
-    ranked.prompt_id,
-    ranked.intake_number,
-    ranked.source,
-    ranked.licence,
-    ranked.messages,
-    ranked.turns,
-    ranked.place <= if(ranked.multi_turn, quota.multi_turn, quota.single_turn) as selected,
+    curated_prompts.prompt_batch,
+    curated_prompts.prompt_id,
+    curated_prompts.intake_number,
+    curated_prompts.source,
+    curated_prompts.licence,
+    curated_prompts.messages,
+    curated_prompts.turns,
+    prompt_topics.topic_id,
+    prompt_complexity.level as complexity,
+    places.place,
+    places.place is not null as selected,
     case
-        when ranked.place > if(ranked.multi_turn, quota.multi_turn, quota.single_turn) then 'beyond_target'
+        when places.place is not null then null
+        when full_sources.source is not null then 'source_share'
+        else 'beyond_target'
     end as reason
-from ranked
-cross join quota
-order by ranked.prompt_id
+from curated_prompts
+left join prompt_topics using (prompt_batch, prompt_id)
+join prompt_complexity using (prompt_batch, prompt_id)
+left join places using (prompt_id)
+left join full_sources using (source)
+where curated_prompts.kept
+order by curated_prompts.prompt_id

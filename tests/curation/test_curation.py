@@ -12,12 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagster_project.curation import curate, deliver_prompts, delivered_batches, select, take_in_prompts, write_selected
+from dagster_project.curation import (
+    assign_topics,
+    curate,
+    deliver_prompts,
+    delivered_batches,
+    grade,
+    select,
+    take_in_prompts,
+    write_selected,
+)
 from dagster_project.curation.prompt_rows import PromptRowError, parse_row
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import Completed, conversation_hash
+from dagster_project.generation import Completed, Purse, SilentProgress, conversation_hash
 from dagster_project.lake import Lake
-from dagster_project.settings import PROJECT_ROOT, CurationFile, Home
+from dagster_project.settings import PROJECT_ROOT, CurationFile, Home, Settings
 
 CURATION = CurationFile.model_validate({"completion_model": "any", "length": {"max_chars": 500, "max_turns": 3}})
 
@@ -157,6 +166,13 @@ def test_a_file_that_is_no_prompt_file_is_refused_with_what_to_do(
     assert delivered_batches(home) == []
 
 
+def describe(lake: Lake, batch: str) -> None:
+    """Give the kept prompts of a batch their topics and levels, by their words alone."""
+    models = Settings(PROJECT_ROOT / "config").models
+    for step in (assign_topics, grade):
+        step(lake, models, CURATION, batch, SilentProgress(), Purse())
+
+
 def chosen(lake: Lake, target: int | None, share: float) -> set[str]:
     selection = CurationFile.model_validate(
         {"completion_model": "any", "selection": {"target": target, "multi_turn_share": share, "seed": 3}}
@@ -168,6 +184,7 @@ def chosen(lake: Lake, target: int | None, share: float) -> set[str]:
 def test_a_higher_target_adds_prompts_and_removes_none(lake: Lake, home: Home) -> None:
     take_in(lake, home, PROJECT_ROOT / "prompts" / "starter.jsonl", "starter")
     curate(lake, home, CurationFile.model_validate({"completion_model": "any"}), "starter")
+    describe(lake, "starter")
     selections = [chosen(lake, target, 0.29) for target in (1, 7, 40, 80, 105, 119, 120, 500)]
     assert [len(selection) for selection in selections] == [1, 7, 40, 80, 105, 119, 120, 120]
     assert all(small <= large for small, large in pairwise(selections))
@@ -183,6 +200,7 @@ def test_selected_prompts_are_whole_conversations_and_a_failed_completion_is_a_r
     other = [{"role": "user", "content": "Plan a party."}, {"role": "user", "content": "Cheaper."}]
     take_in(lake, home, jsonl(tmp_path / "p.jsonl", {"messages": turns}, {"messages": other}), "b")
     curate(lake, home, CURATION, "b")
+    describe(lake, "b")
     rows = select(lake, CURATION, "b")
     first, second = lake.read("raw_prompts")["prompt_id"]
     whole = [turns[0], {"role": "assistant", "content": "Bring bread."}, turns[1]]
