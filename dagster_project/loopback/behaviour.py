@@ -48,6 +48,7 @@ class Behaviour:
         down_model: name of the model that the server does not know (status 404); it knows all others.
         reasoning: answers carry reasoning_content, and the usage its tokens.
         usage: whether tokens are counted.
+        logprobs: whether log-probabilities are given to those who ask for them.
         batch_seconds: from the creation of a batch to its end.
         batch_limit: the most requests that a batch may have.
         p_batch_expire: share of batches that expire when half of their requests are answered.
@@ -85,6 +86,7 @@ class Behaviour:
     down_model: str | None = None
     reasoning: bool = False
     usage: bool = True
+    logprobs: bool = True
     batch_seconds: float = 0.0
     batch_limit: int = 50_000
     p_batch_expire: float = 0.0

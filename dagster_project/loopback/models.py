@@ -2,7 +2,8 @@
 
     python -m dagster_project.loopback.models --port 8000 --latency 0.2 --p429 0.05
 
-``POST /v1/chat/completions`` and ``/v1/embeddings`` answer, and ``/v1/files`` with ``/v1/batches`` do so in batches.
+``POST /v1/chat/completions``, ``/v1/completions`` and ``/v1/embeddings`` answer, and ``/v1/files`` with ``/v1/batches``
+do so in batches.
 ``GET /stats`` gives the counters, ``GET /stats?seen=1`` also the bodies of all requests, if they are remembered;
 ``POST /reset`` begins to count anew; ``POST /behaviour`` takes fields of `Behaviour` to change in mid-run.
 

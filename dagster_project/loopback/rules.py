@@ -14,12 +14,14 @@ from dagster_project.identity import digest
 from dagster_project.loopback.behaviour import Behaviour
 from dagster_project.loopback.counters import Body
 from dagster_project.loopback.embeddings import embedding_reply
+from dagster_project.loopback.scores import grade_in_json, logprobs_of
 
 MODELS = ("simulated-model", "simulated-model-small", "simulated-model-large")
 """What the list of models names; any other name is answered too."""
 CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
-_PROMPT_FIELDS = {CHAT: "messages", EMBEDDINGS: "input"}
+_PROMPT_FIELDS = {CHAT: "messages", COMPLETIONS: "prompt", EMBEDDINGS: "input"}
 ENDPOINTS = tuple(_PROMPT_FIELDS)
 _WORDS_OF_ANSWER = 12
 
@@ -85,12 +87,14 @@ def answer(behaviour: Behaviour, asked: Asked) -> Body:
     """Return the reply to a request that is granted."""
     if asked.endpoint == EMBEDDINGS:
         return embedding_reply(asked.body, _tokens(asked), behaviour.usage)
+    if asked.endpoint == COMPLETIONS:
+        return _continuation(behaviour, asked)
     return _completion(behaviour, asked)
 
 
 def tokens_of(behaviour: Behaviour, asked: Asked) -> int:
     """Return the tokens of the prompt and of its answer."""
-    if asked.endpoint == EMBEDDINGS:
+    if asked.endpoint != CHAT:
         return _tokens(asked)
     text, _ = _text_and_end(behaviour, asked)
     return _tokens(asked) + len(text.split()) + len(_reasoning(behaviour, asked).split())
@@ -119,6 +123,22 @@ def _completion(behaviour: Behaviour, asked: Asked) -> Body:
     return reply
 
 
+def _continuation(behaviour: Behaviour, asked: Asked) -> Body:
+    """Return the prompt, if it is to be echoed, and one more word; with log-probabilities if they are asked for."""
+    text = f"{asked.prompt if asked.body.get('echo') else ''} simulated"
+    choice: Body = {"index": 0, "text": text, "finish_reason": "length", "logprobs": None}
+    if asked.body.get("logprobs") and behaviour.logprobs:
+        choice["logprobs"] = logprobs_of(text)
+    reply: Body = {
+        "id": f"cmpl-{asked.digest[:20]}",
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "choices": [choice],
+    }
+    return reply | ({"usage": _usage(_tokens(asked), 1, 0)} if behaviour.usage else {})
+
+
 def _usage(prompt: int, answer_: int, reasoning: int) -> Body:
     """Reasoning counts as part of the completion, as at OpenAI."""
     completion = answer_ + reasoning
@@ -141,6 +161,8 @@ def _text_and_end(behaviour: Behaviour, asked: Asked) -> tuple[str, str]:
 
 
 def _text(messages: list[Body], asked: str) -> str:
+    if grade := grade_in_json([_content(turn) for turn in messages]):
+        return grade
     words = _content(messages[-1]).split(maxsplit=_WORDS_OF_ANSWER)[:_WORDS_OF_ANSWER]
     return f"This answer is simulated (no model wrote it; request {asked[:12]}). You asked: {' '.join(words)}"
 
@@ -171,7 +193,9 @@ def _content(turn: Body) -> str:
 
 
 def _well_formed(endpoint: str, prompt: Any) -> bool:
-    if endpoint == EMBEDDINGS and isinstance(prompt, str):
+    if endpoint != CHAT and isinstance(prompt, str):
         return True
+    if endpoint == COMPLETIONS:
+        return False
     item = dict if endpoint == CHAT else str
     return isinstance(prompt, list) and bool(prompt) and all(isinstance(one, item) for one in prompt)

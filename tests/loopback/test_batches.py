@@ -193,7 +193,7 @@ def test_requests_that_no_batch_can_be_made_of_are_refused_at_once() -> None:
         with pytest.raises(openai.BadRequestError, match="a batch may have 5"):
             await submit(client, lines(6))
         with pytest.raises(openai.BadRequestError, match="endpoint"):
-            await submit(client, lines(1), endpoint="/v1/completions")
+            await submit(client, lines(1), endpoint="/v1/responses")
         with pytest.raises(openai.BadRequestError, match="completion_window"):
             await submit(client, lines(1), completion_window="1h")
         with pytest.raises(openai.BadRequestError, match="no file"):
