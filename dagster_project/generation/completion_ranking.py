@@ -15,11 +15,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from statistics import median
 from typing import NamedTuple
 
-from dagster_project.generation.replies import read_likelihood
 from dagster_project.generation.requests import COMPLETIONS, Message, Request, spec_of
 from dagster_project.identity import digest
 from dagster_project.settings import ModelsFile
@@ -81,7 +79,7 @@ def likelihood_request(
         request_hash=digest({**asked, "endpoint": spec.endpoint, "name": spec.name, "revision": spec.revision}),
         max_tokens=1,
         route=COMPLETIONS,
-        read=partial(read_likelihood, start=len(before)),
+        scored_from=len(before),
     )
 
 

@@ -16,7 +16,7 @@ from dagster_project.generation.answers import Answer
 from dagster_project.generation.engine import Cell, Engine
 from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import Progress
-from dagster_project.generation.replies import read_embedding, unpacked
+from dagster_project.generation.replies import unpacked
 from dagster_project.generation.requests import EMBEDDINGS, Message, Request, RequestForm, spec_of
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
@@ -89,7 +89,6 @@ def embedding_request(models: ModelsFile, model: str, prompt_batch: str, prompt_
         request_hash=digest(asked),
         max_tokens=0,
         route=EMBEDDINGS,
-        read=read_embedding,
     )
 
 

@@ -6,12 +6,12 @@ belong here: prices, limits and addresses, which change how a request is sent bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.replies import Outcome, read_answer
+from dagster_project.generation.replies import Outcome, read_answer, read_embedding, read_likelihood
 from dagster_project.identity import canonical_json, digest, stable_id
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile, ModelSpec
@@ -32,8 +32,8 @@ class Request:
     ``body`` is the JSON object as sent; ``parameters`` is the JSON text of its sampling parameters
     and system prompt, as the `responses` table keeps it; ``conversation_hash`` is of the messages
     without that system prompt, as `selected_prompts` has it; ``max_tokens`` is the most that the answer may have.
-    ``route`` is where it goes, below the endpoint's address, and ``read`` reads the body that comes back with status
-    200.
+    ``route`` is where it goes, below the endpoint's address; where likelihoods are asked for, the characters of the
+    prompt count from ``scored_from`` on.
     """
 
     model: str
@@ -46,7 +46,13 @@ class Request:
     request_hash: str
     max_tokens: int
     route: str = CHAT
-    read: Callable[[bytes], Outcome] = field(default=read_answer, compare=False, repr=False)
+    scored_from: int = 0
+
+    def read(self, body: bytes) -> Outcome:
+        """Read the body of a reply with status 200."""
+        if self.route == EMBEDDINGS:
+            return read_embedding(body)
+        return read_likelihood(body, self.scored_from) if self.route == COMPLETIONS else read_answer(body)
 
     @property
     def messages(self) -> list[dict[str, str]]:

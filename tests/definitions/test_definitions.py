@@ -24,7 +24,10 @@ from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from tests.vendors.vendor_inputs import prompt_row, write_inputs
 
 LINEAGE = Path(__file__).with_name("lineage.json")
-HEAVY = ("great_expectations", "openai", "huggingface_hub", "xllamacpp", "datasets", "pandas", "jinja2", "sklearn", "scipy")
+HEAVY = (
+    *("great_expectations", "openai", "huggingface_hub", "xllamacpp", "datasets", "pandas", "jinja2"),
+    *("sklearn", "scipy"),
+)
 LOAD = f"""
 import json, sys, time
 begun = time.process_time()
