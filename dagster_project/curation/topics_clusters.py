@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dagster_project.curation.topics_vectors import Vectors
 
 DEVIATIONS_IN_REACH = 1.5
-MOST_FOR_PLAIN_KMEANS = 20_000
+MOST_FOR_PLAIN_KMEANS = 2_000
+MOST_TO_CLUSTER = 100_000
 VECTORS_AT_A_TIME = 50_000
 
 
@@ -136,15 +137,17 @@ def _clusters(
     ]
 
 
-def _kmeans(vectors: Vectors, count: int, seed: int) -> npt.NDArray[np.int32]:
+def _kmeans(vectors: Vectors, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the number of each vector's cluster; of very many, an even sample says where the clusters are."""
     from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: PLC0415 - loads slowly
 
-    if len(vectors) <= MOST_FOR_PLAIN_KMEANS:
-        means = KMeans(count, n_init=4, random_state=seed)
+    sample = vectors[:: -(-len(vectors) // MOST_TO_CLUSTER)]
+    if len(sample) <= MOST_FOR_PLAIN_KMEANS:
+        means = KMeans(count, n_init=4, random_state=seed).fit(sample)
     else:
-        means = MiniBatchKMeans(count, n_init=2, batch_size=4096, random_state=seed)
-    labels: npt.NDArray[np.int32] = means.fit(vectors).labels_
-    return labels
+        means = MiniBatchKMeans(count, n_init=2, batch_size=4096, random_state=seed).fit(sample)
+    numbers, _ = nearest(vectors, of_length_one(means.cluster_centers_))
+    return numbers
 
 
 def _to_the_others(vectors: Vectors) -> npt.NDArray[np.float32]:

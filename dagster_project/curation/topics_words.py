@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from dagster_project.curation.topics_vectors import words_that_count
+
 WORDS_A_TOPIC = 8
 WORDS_A_LABEL = 3
 MOST_WORDS = 50_000
-_WORD = r"(?u)\b[^\W\d_][\w'’-]+\b"
 
 
 def typical_words(topics: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -21,7 +22,7 @@ def typical_words(topics: Sequence[Sequence[str]]) -> list[list[str]]:
     import numpy as np  # noqa: PLC0415 - loads slowly
     from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 - loads slowly
 
-    counter = CountVectorizer(stop_words="english", token_pattern=_WORD, binary=True, max_features=MOST_WORDS)
+    counter = CountVectorizer(**words_that_count(), binary=True, max_features=MOST_WORDS)
     try:
         counts = counter.fit_transform([text for texts in topics for text in texts])
     except ValueError:  # not one word that counts
