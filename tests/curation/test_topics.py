@@ -186,16 +186,9 @@ def test_evenness_is_one_for_equal_counts_and_less_for_others() -> None:
 
 @pytest.mark.slow
 def test_the_embedded_model_embeds_too(lake: Lake, home: Home) -> None:
-    content = Settings(PROJECT_ROOT / "config").models.model_dump()
-    content["endpoints"]["embedded-embeddings"] = {"kind": "embedded", "serves": "embeddings", "max_in_flight": 2}
-    content["curation_models"]["smollm2-embeddings"] = {
-        "endpoint": "embedded-embeddings",
-        "name": "SmolLM2-135M-Instruct",
-        "revision": "Q4_1",
-    }
-    models = type(Settings(PROJECT_ROOT / "config").models).model_validate(content).for_curation()
+    models = Settings(PROJECT_ROOT / "config").models.for_curation()
     keep(lake, home, prompts_on(["cooking", "law"], 12, seed=5), "one")
-    rules = curation(topics={"embedding_model": "smollm2-embeddings"})
+    rules = curation(topics={"embedding_model": "smollm2-135m-embeddings"})
     report = assign_topics(lake, models, rules, "one", SilentProgress(), Purse())
     assert report.placed == 12
     assert set(lake.read("prompt_embeddings")["vector"].list.len()) == {576}
