@@ -22,6 +22,7 @@ from filelock import FileLock
 from dagster_project.curation.topics_clusters import Centres, Placed, centres_of, place
 from dagster_project.curation.topics_vectors import vectors_of_embeddings, vectors_of_words
 from dagster_project.curation.topics_words import label_of, typical_words
+from dagster_project.errors import SteerworksError
 from dagster_project.generation import Embedding, Progress, Purse, embed
 from dagster_project.identity import digest, stable_id
 from dagster_project.lake import TABLES, Lake, Session
@@ -68,6 +69,9 @@ def assign_topics(
         UnfinishedError: some prompts wait for their embedding.
         SteerworksError: the embedding model cannot be asked.
     """
+    if slug := curation.topics.embedding_model:  # before others have to wait; the answers are kept
+        early = _read(lake, curation, batch)
+        embed(lake, models, slug, batch, early.texts if early.waiting else {}, progress, purse)
     (lake.root / "topics").mkdir(parents=True, exist_ok=True)
     with FileLock(lake.root / "topics" / ".lock"):  # two batches at once would found the same topic twice
         corpus = _read(lake, curation, batch)
@@ -120,6 +124,11 @@ def _vectors(
     embeddings = embed(lake, models, slug, batch, corpus.texts, progress, purse)
     _write_embeddings(lake, batch, slug, {prompt: embeddings[prompt] for prompt in corpus.waiting})
     given = [embeddings[prompt].vector for prompt in corpus.texts]
+    if len(lengths := {len(vector) for vector in given if vector is not None}) > 1:
+        raise SteerworksError(
+            f"model `{slug}` gave vectors of {' and '.join(map(str, sorted(lengths)))} numbers: its weights are others "
+            "now. Give it another `revision` in models.yaml, and run again."
+        )
     return vectors_of_embeddings(given, len(corpus.texts) - len(corpus.waiting))
 
 

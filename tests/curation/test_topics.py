@@ -13,6 +13,7 @@ from dagster_project.curation.topics_map import topic_map, topics_in_words
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import Purse, SilentProgress
 from dagster_project.lake import Lake
+from dagster_project.loopback import embeddings as loopback_embeddings
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import PROJECT_ROOT, CurationFile, Home, Settings
 from tests.curation.prompt_batches import curation, keep, models_at, prompts_on, subject_of
@@ -137,6 +138,18 @@ def test_faults_of_the_endpoint_are_tried_again_and_a_text_that_it_refuses_has_n
     assert lake.read("prompt_topics").filter(pl.col("topic_id").is_null())["prompt_id"].to_list() == [
         refused["prompt_id"]
     ]
+
+
+def test_vectors_of_two_lengths_are_an_error_that_says_what_to_do(
+    lake: Lake, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(lake, home, FIRST, "one")
+    keep(lake, home, ALIKE, "two")
+    with serve_models() as server:
+        place(lake, BY_MODEL, "one", server.address)
+        monkeypatch.setattr(loopback_embeddings, "DIMENSION", 16)
+        with pytest.raises(SteerworksError, match=r"16 and 32 numbers.*another `revision`"):
+            place(lake, BY_MODEL, "two", server.address)
 
 
 def test_topics_outlive_a_change_of_the_embedding_model(lake: Lake, home: Home) -> None:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
+from array import array
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dagster_project.generation.replies import Answered, Dead, Fault, Refused, Usage, read_answer, read_status
+from dagster_project.generation.replies import (
+    Answered,
+    Dead,
+    Fault,
+    Refused,
+    Usage,
+    packed,
+    read_answer,
+    read_embedding,
+    read_status,
+    unpacked,
+)
 
 
 def reply(content: Any = "Because.", **rest: Any) -> bytes:
@@ -145,3 +159,37 @@ def test_reasoning_within_the_answer_is_taken_out_of_it() -> None:
 def test_a_model_that_never_comes_to_its_answer_is_told_from_one_that_has_none() -> None:
     assert read_answer(reply("<think>and </think>", finish_reason="length")) == Refused("length", "", "length")
     assert read_answer(reply(None, finish_reason="length")) == Refused("length", "", "length")
+
+
+def embedding(vector: Any, **rest: Any) -> bytes:
+    return json.dumps({"data": [{"index": 0, "embedding": vector}], **rest}).encode()
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_a_vector_is_read_whole_as_numbers_and_in_base64(numbers: list[float]) -> None:
+    plain, encoded = (read_embedding(embedding(each)) for each in (numbers, packed(array("f", numbers))))
+    assert plain == encoded
+    assert isinstance(plain, Answered)
+    assert list(unpacked(plain.text)) == numbers
+
+
+def test_an_embedding_costs_what_was_read_and_nothing_written() -> None:
+    outcome = read_embedding(embedding([0.5], usage={"prompt_tokens": 7, "total_tokens": 7}))
+    assert outcome == Answered(packed(array("f", [0.5])), None, Usage(7, 0))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (embedding([]), Refused),
+        (embedding([0.5, float("nan")]), Refused),
+        (embedding(None), Fault),
+        (embedding("not base64!"), Fault),
+        (embedding("abc="), Fault),
+        (b'{"data": []}', Fault),
+        (b"<html>", Fault),
+        (b'{"error": {"message": "no", "code": 401}}', Dead),
+    ],
+)
+def test_what_is_no_vector_is_a_fault_or_final(body: bytes, kind: type) -> None:
+    assert isinstance(read_embedding(body), kind)

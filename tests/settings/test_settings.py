@@ -119,3 +119,25 @@ def test_a_release_without_a_description_says_where_it_is_looked_for(settings: S
 
 def test_a_candidate_is_described_by_its_version(settings: Settings) -> None:
     assert settings.release("v0.1.0-rc.3") == settings.release("v0.1.0")
+
+
+def test_a_model_for_curation_may_be_named_there_and_answers_no_prompts(config: Path, settings: Settings) -> None:
+    break_file(config, "curation.yaml", "smallest: 5,", "smallest: 5, embedding_model: smollm2-135m-embeddings,")
+    assert settings.curation.topics.embedding_model == "smollm2-135m-embeddings"
+    assert "smollm2-135m-embeddings" not in settings.models.models
+    everything = settings.models.for_curation()
+    assert set(everything.models) == {*settings.models.models, "smollm2-135m-embeddings"}
+
+
+@pytest.mark.parametrize("key", ["judge: null", "completion_model: smollm2-135m-plain"])
+def test_a_model_that_curation_names_must_exist(config: Path, settings: Settings, key: str) -> None:
+    break_file(config, "curation.yaml", key, f"{key.partition(':')[0]}: no-such-model")
+    with pytest.raises(SteerworksError, match=r"names models that models\.yaml does not have: no-such-model"):
+        settings.curation  # noqa: B018 - read when it is first asked for
+
+
+def test_a_slug_names_one_model(config: Path, settings: Settings) -> None:
+    slug = "curation_models:\n  smollm2-135m-embeddings:"
+    break_file(config, "models.yaml", slug, "curation_models:\n  smollm2-135m-warm:")
+    with pytest.raises(SteerworksError, match="smollm2-135m-warm stands in `models` and in `curation_models`"):
+        settings.models  # noqa: B018 - read when it is first asked for
