@@ -15,9 +15,10 @@ names under ``parameters`` are used as ``$name``. A test holds every file to its
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
+STREAMED_ROWS = 16_384
+MEMORY_MEGABYTES = 1024
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 
 
@@ -104,6 +107,11 @@ class Session:
     ) -> None:
         self.connection.close()
 
+    def limit(self, spill: Path) -> None:
+        """Hold DuckDB to a gigabyte of memory; what needs more goes to a folder on the disk meanwhile."""
+        self.connection.execute(f"set memory_limit = '{MEMORY_MEGABYTES} MiB'")
+        self.connection.execute("set temp_directory = '" + str(spill).replace("'", "''") + "'")
+
     def table(self, lake: Lake, table: str, partition: Partition | None = None, name: str | None = None) -> None:
         """Give a lake table, or one partition of it, as a view.
 
@@ -135,6 +143,21 @@ class Session:
         self.connection.execute(
             f"create or replace temp table {_checked(name)} as\n{loaded.text}", _bound(loaded, parameters)
         )
+
+    def view(self, name: str, statement: str) -> None:
+        """Give the result of ``sql/<statement>.sql``, which takes no parameters, without keeping it."""
+        text = load_statement(statement).text
+        self.connection.execute(f"create or replace temp view {_checked(name)} as\n{text}")
+
+    def stream(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the result of ``sql/<statement>.sql`` some thousand rows at a time, types kept."""
+        loaded = load_statement(statement)
+        result = self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None)
+        yield from result.to_arrow_reader(STREAMED_ROWS)
+
+    def batches(self, name: str) -> Iterator[pa.RecordBatch]:
+        """Yield a table or view of this session some thousand rows at a time, in stored order, types kept."""
+        yield from self.connection.sql(f"from {_checked(name)}").to_arrow_reader(STREAMED_ROWS)
 
     def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Return the result of ``sql/<statement>.sql``."""

@@ -7,7 +7,9 @@ anything that goes beyond this machine.
 """
 
 from dagster_project.releases.build import ReleaseReport, build_release
+from dagster_project.releases.changelog import changelog
 from dagster_project.releases.code_version import code_version
+from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.gate import Unmet
 from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
 from dagster_project.releases.versions import due_candidate, next_version
@@ -17,8 +19,11 @@ __all__ = [
     "ReleaseReport",
     "Unmet",
     "build_release",
+    "changelog",
     "code_version",
+    "difference",
     "due_candidate",
+    "folder_of",
     "next_version",
     "publication_refusals",
     "read_manifest",

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake, Session
-from dagster_project.lake.parquet import write_parquet
 from dagster_project.releases.card import data_card
-from dagster_project.releases.changelog import changelog
+from dagster_project.releases.changelog import changelog, first_changelog
+from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
 from dagster_project.releases.lock import (
@@ -42,13 +39,17 @@ from dagster_project.releases.manifest import (
     read_manifest,
     verify,
 )
-from dagster_project.releases.splits import SPLITS
-from dagster_project.releases.tables import make_relations, release_files
+from dagster_project.releases.steps import needed, other_bytes, wrong_step
+from dagster_project.releases.tables import make_relations, write_tables
 from dagster_project.releases.versions import checked_version, proposal
 from dagster_project.settings import ReleaseSpec, Settings
 from dagster_project.whole_files import flush, write_json, write_text
 
 BUILDING = ".building-"
+RELEASE, SPILL = "release", "spill"
+"""In a build's hidden folder: the release on its way, and what DuckDB puts aside."""
+LISTED_CHANGES = 5
+"""Rows of each change and reason that the changelog names."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,18 @@ def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) ->
     if order.path.exists():
         return _verified(order, lock)
     _require_locked_inputs(order, lock)
-    with Session() as session:
+    with _building(order) as place, Session() as session:
+        folder = place / RELEASE
+        session.limit(place / SPILL)
         open_inputs(session, lake, settings, order.spec, order.inputs)
         if reasons := refusals(lake, settings, order.spec, order.inputs, session, unmet):
             raise SteerworksError(f"release {version} is refused:{_lines(reasons)}")
-        with _building(order) as folder:
-            _write(order, session, folder)
-            manifest = read_manifest(folder)
-            built = Lock(version=version, inputs=order.hashes, files=_all_hashes(folder, manifest))
-            _require_locked_files(order, lock, built)
-            _require_still_the_same(order, _ordered(lake, settings, version))
-            _publish(folder, order.path)
+        _write(order, session, folder)
+        manifest = read_manifest(folder)
+        built = Lock(version=version, inputs=order.hashes, files=_all_hashes(folder, manifest))
+        _require_locked_files(order, lock, built)
+        _require_still_the_same(order, _ordered(lake, settings, version))
+        _publish(folder, order.path)
     write_lock(settings, built)
     return _report(order, manifest, "built")
 
@@ -123,18 +125,35 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     """Write every file of the release; the manifest last, as it describes the others."""
     rubric = order.settings.rubric_of(order.inputs.campaigns[0])
     make_relations(session)
-    files = release_files(session, rubric)
-    simulated = _is_simulated(files)
-    for path, table in files.items():
-        write_parquet(folder / path, table)
+    files = write_tables(session, rubric, folder)
+    simulated = bool(session.query("release/simulated").item())
     card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
     write_text(folder / "README.md", card)
-    changes = changelog(order.version, order.spec.parent, order.settings.home.releases, files)
-    write_text(folder / "CHANGELOG.md", changes)
-    write_json(folder / MANIFEST, _manifest(order, folder, files, simulated).as_json())
+    tasks = int(session.query("release/published_tasks").item())
+    manifest = _manifest(order, folder, tasks, simulated)
+    write_text(folder / "CHANGELOG.md", _changes(order, folder, manifest))
+    write_json(folder / MANIFEST, _manifest(order, folder, tasks, simulated).as_json())
 
 
-def _manifest(order: _Order, folder: Path, files: Mapping[str, pa.Table], simulated: bool) -> Manifest:
+def _changes(order: _Order, folder: Path, manifest: Manifest) -> str:
+    """Return the changelog, once the version is known to be the right one after its parent.
+
+    Raises:
+        SteerworksError: it is not; the first row that asks for another is named.
+    """
+    if order.spec.parent is None:
+        rows = sum(rows for path, rows in manifest.rows.items() if path.startswith("data/"))
+        return first_changelog(order.version, rows)
+    older = order.settings.home.releases / order.spec.parent
+    parent = read_manifest(older)
+    found = difference(folder_of(older, parent), folder_of(folder, manifest), LISTED_CHANGES, folder.parent / SPILL)
+    need = needed(found, (parent.rubric, manifest.rubric), other_bytes(parent, manifest))
+    if problem := wrong_step(order.spec.parent, order.version, need):
+        raise SteerworksError(f"release {order.version} is refused:{_lines([problem])}")
+    return changelog(parent, manifest, found)
+
+
+def _manifest(order: _Order, folder: Path, tasks: int, simulated: bool) -> Manifest:
     settings, campaigns = order.settings, order.inputs.campaigns
     rubric = settings.rubric_of(campaigns[0])
     return Manifest(
@@ -145,7 +164,7 @@ def _manifest(order: _Order, folder: Path, files: Mapping[str, pa.Table], simula
         simulated=simulated,
         publishable=not simulated,
         campaigns=list(campaigns),
-        tasks=pc.sum(files["provenance/tasks.parquet"]["published"]).as_py() or 0,
+        tasks=tasks,
         rubric=RubricSummary(
             name=rubric.name,
             version=rubric.version,
@@ -160,12 +179,6 @@ def _manifest(order: _Order, folder: Path, files: Mapping[str, pa.Table], simula
         code_version=order.hashes["code version"],
         files=describe_files(folder),
     )
-
-
-def _is_simulated(files: Mapping[str, pa.Table]) -> bool:
-    """Say whether any rating in the release, kept or not, is simulated."""
-    tables = [files[f"{name}/{split}.parquet"] for name in ("data", "annotations") for split in SPLITS]
-    return any(bool(pc.any(table["simulated"]).as_py()) for table in tables)
 
 
 def _verified(order: _Order, lock: Lock | None) -> ReleaseReport:
@@ -242,7 +255,7 @@ def _report(order: _Order, manifest: Manifest, status: Literal["built", "verifie
 
 @contextmanager
 def _building(order: _Order) -> Iterator[Path]:
-    """Give a hidden folder to build in; it is gone afterwards, as are those of builds that died."""
+    """Give a hidden folder to work in; it is gone afterwards, as are those of builds that died."""
     releases = order.settings.home.releases
     for leftover in releases.glob(f"{BUILDING}*"):
         _remove_if_dead(leftover, order.version)

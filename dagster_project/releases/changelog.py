@@ -1,19 +1,16 @@
-"""What changed since the parent release.
+"""What changed since the parent release, said in Markdown: CHANGELOG.md, and `steerworks diff`.
 
-Belongs here: comparing rated responses and columns, and saying it. Does not belong here: which
-version a change asks for.
+Belongs here: the words. Does not belong here: finding the changes (`difference`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from dagster_project.lake import Session
-from dagster_project.releases.splits import SPLITS
+from dagster_project.releases.card import cell, count, figure
+from dagster_project.releases.difference import CHANGES, REASONS, Difference
+from dagster_project.releases.manifest import Manifest
 
 EXPLANATIONS = {
     "added": "responses that the parent does not have",
@@ -21,53 +18,108 @@ EXPLANATIONS = {
     "changed": "responses that differ in a column that both have, or in their split",
     "kept": "responses that are the same",
 }
+MEASURES = ("n", "mean", "deviation", "correlation")
 
 
-def changelog(version: str, parent: str | None, releases: Path, files: Mapping[str, pa.Table]) -> str:
-    """Return the text of CHANGELOG.md; ``files`` are the tables of the new release by path."""
-    title = f"# Changes in {version}\n\n"
-    rows = _with_splits(files)
-    if parent is None:
-        return f"{title}The first release: {rows.num_rows:,} rated responses.\n"
-    older = _with_splits({path: pq.read_table(releases / parent / path, partitioning=None) for path in _data_files()})
-    return f"{title}Against its parent {parent}, by task and response:\n\n{_counts(older, rows)}{_columns(older, rows)}"
+def first_changelog(version: str, rows: int) -> str:
+    """Return the text of CHANGELOG.md of a release without a parent."""
+    return f"# Changes in {version}\n\nThe first release: {rows:,} rated responses.\n"
 
 
-def _counts(older: pa.Table, newer: pa.Table) -> str:
-    common = [field.name for field in newer.schema if field.name in older.schema.names and _same_type(field, older)]
-    with Session() as session:
-        session.frame("parent_rows", older.select(common))
-        session.frame("release_rows", newer.select(common))
-        counts = {row["change"]: row["rows"] for row in session.query("release/changes").to_dicts()}
-    lines = [f"| {change} | {counts[change]:,} | {text} |\n" for change, text in EXPLANATIONS.items()]
+def changelog(older: Manifest, newer: Manifest, found: Difference) -> str:
+    """Return the text of CHANGELOG.md of a release against its parent; it says the same in every build."""
+    parts = [
+        f"# Changes in {newer.version}\n\nAgainst its parent {older.version}, by task and response:\n\n",
+        _counts(found),
+        _reasons(found),
+        _rows(found),
+        "".join(f"- {line}\n" for line in [*_about(older, newer), *_columns(found)]),
+        _statistics(older.version, newer.version, found),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _counts(found: Difference) -> str:
+    lines = [f"| {change} | {found.total(change):,} | {EXPLANATIONS[change]} |\n" for change in CHANGES]
     return "| change | rows | |\n| --- | ---: | --- |\n" + "".join(lines)
 
 
-def _columns(older: pa.Table, newer: pa.Table) -> str:
+def _reasons(found: Difference) -> str:
     lines = [
-        *(f"- column `{field.name}` is new\n" for field in newer.schema if field.name not in older.schema.names),
-        *(f"- column `{field.name}` is gone\n" for field in older.schema if field.name not in newer.schema.names),
-        *(
-            f"- column `{field.name}` has another type: {field.type}\n"
-            for field in newer.schema
-            if field.name in older.schema.names and not _same_type(field, older)
-        ),
+        f"| {row['change']} | {row['reason']} | {row['rows']:,} | {REASONS[row['reason']]} |\n"
+        for change in CHANGES
+        for row in found.counts
+        if row["change"] == change and row["reason"]
     ]
-    return "\n" + "".join(lines) if lines else ""
+    return "Why:\n\n| change | reason | rows | |\n| --- | --- | ---: | --- |\n" + "".join(lines) if lines else ""
 
 
-def _same_type(field: pa.Field, table: pa.Table) -> bool:
-    return bool(table.schema.field(field.name).type == field.type)
-
-
-def _data_files() -> list[str]:
-    return [f"data/{split}.parquet" for split in SPLITS]
-
-
-def _with_splits(files: Mapping[str, pa.Table]) -> pa.Table:
-    """Return the rated responses of all splits as one table that says which split each is in."""
-    tables = [files[path] for path in _data_files()]
-    return pa.concat_tables(
-        table.append_column("split", pa.repeat(pa.scalar(split), table.num_rows))
-        for table, split in zip(tables, SPLITS, strict=True)
+def _rows(found: Difference) -> str:
+    """List the rows that the difference names."""
+    if not found.rows:
+        return ""
+    lines = [
+        f"| {row['change']} | {row['reason']} | {cell(row['task_id'])} | {cell(row['response_id'])} | "
+        f"{cell(row['model'])} |\n"
+        for row in found.rows
+    ]
+    return "The first of them:\n\n| change | reason | task | response | model |\n| --- | --- | --- | --- | --- |\n" + (
+        "".join(lines)
     )
+
+
+def _about(older: Manifest, newer: Manifest) -> Iterator[str]:
+    """Yield what changed in the manifest."""
+    if older.licence != newer.licence:
+        yield f"licence: {older.licence} became {newer.licence}"
+    if older.rubric != newer.rubric:
+        yield f"rubric: {older.rubric.name} {older.rubric.version} became {newer.rubric.name} {newer.rubric.version}"
+    for word, slugs in (
+        ("new", [slug for slug in newer.campaigns if slug not in older.campaigns]),
+        ("gone", [slug for slug in older.campaigns if slug not in newer.campaigns]),
+    ):
+        yield from (f"campaign `{slug}` is {word}" for slug in slugs)
+    for slug in newer.campaigns:
+        if slug in older.policies and older.policies[slug] != newer.policies[slug]:
+            yield f"policy of campaign `{slug}`: {_policy(older.policies[slug], newer.policies[slug])}"
+    if older.code_version != newer.code_version:
+        yield "the code that made it"
+
+
+def _policy(older: dict[str, Any], newer: dict[str, Any]) -> str:
+    before, after = _flat(older), _flat(newer)
+    names = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {before.get(name)} became {after.get(name)}" for name in names)
+
+
+def _flat(policy: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in policy.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _columns(found: Difference) -> Iterator[str]:
+    for word, tables in (
+        ("is new", found.columns_new),
+        ("is gone", found.columns_gone),
+        ("has another type", found.columns_retyped),
+    ):
+        for table, names in tables.items():
+            yield from (f"column `{name}` of `{table}` {word}" for name in names)
+
+
+def _statistics(older: str, newer: str, found: Difference) -> str:
+    """Return the statistics of both side by side, as on the card."""
+    heads = [f"{measure} {version}" for measure in MEASURES for version in (older, newer)]
+    lines = [f"| | {' | '.join(heads)} |\n", f"| --- |{' ---: |' * len(heads)}\n"]
+    for row in found.statistics:
+        cells = [_cell(measure, row[f"{measure}_{side}"]) for measure in MEASURES for side in ("older", "newer")]
+        lines.append(f"| {cell(row['measure'])} | {' | '.join(cells)} |\n")
+    return "Statistics of the rows of `data`:\n\n" + "".join(lines)
+
+
+def _cell(measure: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return count(int(value)) if measure == "n" else figure(value)

@@ -69,6 +69,7 @@ def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseS
     for table in READ_TABLES:
         _give(session, lake, table, inputs.partitions(table))
     session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
+    session.frame("barred_tasks", pl.DataFrame(schema={"task_id": pl.String, "stage": pl.String, "reason": pl.String}))
     prompt_ids = session.query("release/task_prompts")["prompt_id"]
     session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import file_sha256
+from dagster_project.releases.row_groups import RowGroup, broken_rows, describe_row_groups
 
 MANIFEST = "manifest.json"
 
@@ -23,13 +24,14 @@ class _Frozen(BaseModel):
 
 
 class ReleaseFile(_Frozen):
-    """One file; ``rows`` and ``columns`` (name to Arrow type; ``schema`` in the file) only of tables."""
+    """One file; ``rows``, ``columns`` (name to Arrow type; ``schema`` in the file), ``row_groups`` only of tables."""
 
     path: str
     sha256: str
     bytes: int
     rows: int | None = None
     columns: dict[str, str] | None = Field(default=None, alias="schema")
+    row_groups: list[RowGroup] | None = None
 
 
 class RubricSummary(_Frozen):
@@ -99,7 +101,7 @@ def read_manifest(folder: Path) -> Manifest:
 def verify(folder: Path) -> list[str]:
     """Return what is wrong with a release's files: nothing if each is as the manifest says."""
     try:
-        expected = read_manifest(folder).hashes
+        expected = {file.path: file for file in read_manifest(folder).files}
     except SteerworksError as error:
         return [str(error)]
     present = set(_paths(folder))
@@ -108,8 +110,9 @@ def verify(folder: Path) -> list[str]:
         *(f"{folder / path}: not in the manifest" for path in sorted(present - expected.keys())),
         *(
             f"{folder / path}: its bytes are not those that the manifest was written for"
+            f"{_where(folder, expected[path])}"
             for path in sorted(expected.keys() & present)
-            if file_sha256(folder / path) != expected[path]
+            if file_sha256(folder / path) != expected[path].sha256
         ),
     ]
 
@@ -124,6 +127,14 @@ def publication_refusals(manifest: Manifest) -> list[str]:
     ]
 
 
+def _where(folder: Path, file: ReleaseFile) -> str:
+    """Say which rows of a broken table are concerned."""
+    if file.row_groups is None:
+        return ""
+    ranges = [f"{first:,} to {last:,}" for first, last in broken_rows(folder / file.path, file.row_groups)]
+    return f": rows {', '.join(ranges)} of {file.rows:,}" if ranges else ": no row, but what lies around them"
+
+
 def _paths(folder: Path) -> list[str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / MANIFEST)
@@ -135,4 +146,6 @@ def _described(folder: Path, path: str) -> ReleaseFile:
     if file.suffix != ".parquet":
         return ReleaseFile.model_validate(known)
     columns = {field.name: str(field.type) for field in pq.read_schema(file)}
-    return ReleaseFile.model_validate({**known, "rows": pq.read_metadata(file).num_rows, "schema": columns})
+    groups = describe_row_groups(file)
+    table = {"rows": pq.read_metadata(file).num_rows, "schema": columns, "row_groups": groups}
+    return ReleaseFile.model_validate({**known, **table})

@@ -36,19 +36,24 @@ class Shape:
         """The Arrow schema of its files."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
 
+    @property
+    def paths(self) -> list[str]:
+        """The paths of its files in a release's folder."""
+        return [f"{self.name}/{split}.parquet" for split in SPLITS] if self.splits else [f"{self.name}.parquet"]
+
     def files(self, rows: pl.DataFrame) -> dict[str, pa.Table]:
-        """Return the table of each file, by path; rows keep their order.
+        """Return the rows of each file, by path; they keep their order.
 
         Raises:
             ValueError: a column holds a null where none may be.
         """
         if not self.splits:
-            return {f"{self.name}.parquet": self._shaped(rows)}
-        return {f"{self.name}/{split}.parquet": self._shaped(rows.filter(pl.col("split") == split)) for split in SPLITS}
+            return {self.paths[0]: self._shaped(rows)}
+        sides = (rows.filter(pl.col("split") == split) for split in SPLITS)
+        return {path: self._shaped(side) for path, side in zip(self.paths, sides, strict=True)}
 
     def _shaped(self, rows: pl.DataFrame) -> pa.Table:
-        # In one chunk: where a writer's pages end depends on the chunks, and these on threads.
-        return rows.select(self.schema.names).to_arrow().cast(self.schema).combine_chunks()
+        return rows.select(self.schema.names).to_arrow().cast(self.schema)
 
 
 def release_shapes(rubric: Rubric) -> dict[str, Shape]:

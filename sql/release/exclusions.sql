@@ -4,7 +4,7 @@
 -- Prompts and responses are those that the campaigns could draw on: their prompt batches, and in
 -- these the models that took part. A response that two tasks show left only if both did.
 -- inputs: curated_prompts, selected_prompts, responses, annotation_tasks, task_fates, retained_annotations,
---   annotation_fates
+--   annotation_fates, barred_tasks
 -- grain: kind, stage, reason, campaign, prompt_batch, prompt_id, task_id, response_id, model, annotator
 -- output: kind, stage, reason, campaign, prompt_batch, prompt_id, task_id, response_id, model, annotator, rows
 with shown as (
@@ -88,6 +88,18 @@ excluded as (
     select 'annotation' as kind, stage, reason, campaign, task_id, response_id, annotator
     from retained_annotations
     where stage <> 'kept'
+    union all by name
+    select
+        'annotation' as kind,
+        barred_tasks.stage,
+        barred_tasks.reason,
+        retained_annotations.campaign,
+        retained_annotations.task_id,
+        retained_annotations.response_id,
+        retained_annotations.annotator
+    from retained_annotations
+    join barred_tasks using (task_id)
+    where retained_annotations.stage = 'kept'
     union all by name
     select
         'delivered row' as kind,

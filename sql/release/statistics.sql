@@ -24,9 +24,9 @@ measured as (
         lengths.place,
         lengths.measure,
         case lengths.place
-            when 1001 then len(rated_responses.messages)
-            when 1002 then list_sum(list_transform(rated_responses.messages, lambda message: length(message.content)))
-            else length(rated_responses.response)
+            when 1001 then rated_responses.turns
+            when 1002 then rated_responses.prompt_chars
+            else rated_responses.response_chars
         end::hugeint,
         rated_responses.scores[reference.position]::hugeint
     from rated_responses

@@ -1,7 +1,7 @@
--- What became of each task: published if its responses have ratings; otherwise the stage that its
--- annotations came furthest to, and the reason that most of them left for there. A task that was not asked for a
+-- What became of each task: published if its responses have ratings and nothing bars it; otherwise what bars it, or the
+-- stage that its annotations came furthest to, and the reason that most of them left for there. A task that was not asked for a
 -- preference has none, and no reason either.
--- inputs: annotation_tasks, consensus, retained_annotations, preferences, prompt_splits
+-- inputs: annotation_tasks, consensus, retained_annotations, preferences, prompt_splits, barred_tasks
 -- grain: task_id
 -- output: task_id, campaign, prompt_id, split, vendor, guideline_version, responses, annotators_ordered, annotators,
 --   annotators_kept, published, reach, stage, reason, preference, preference_reason
@@ -55,10 +55,17 @@ select
     shown.annotators_ordered,
     coalesce(raters.annotators, 0) as annotators,
     coalesce(raters.annotators_kept, 0) as annotators_kept,
-    rated.task_id is not null as published,
+    rated.task_id is not null and barred_tasks.task_id is null as published,
     coalesce(furthest.reach, 0) as reach,
-    if(rated.task_id is null, coalesce(furthest.stage, 'coverage'), 'kept') as stage,
-    if(rated.task_id is null, coalesce(furthest.reason, 'not_rated'), null) as reason,
+    case
+        when barred_tasks.task_id is not null then barred_tasks.stage
+        when rated.task_id is null then coalesce(furthest.stage, 'coverage')
+        else 'kept'
+    end as stage,
+    case
+        when barred_tasks.task_id is not null then barred_tasks.reason
+        when rated.task_id is null then coalesce(furthest.reason, 'not_rated')
+    end as reason,
     preferences.strength as preference,
     preferences.reason as preference_reason
 from shown
@@ -66,5 +73,6 @@ join prompt_splits using (prompt_id)
 left join raters using (task_id)
 left join furthest using (task_id)
 left join (select distinct task_id from consensus) as rated using (task_id)
+left join barred_tasks using (task_id)
 left join preferences using (task_id)
 order by shown.task_id

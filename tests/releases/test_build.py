@@ -277,8 +277,8 @@ def test_the_changelog_counts_what_changed_since_the_parent(small: Fixture, lake
     Fixture(lake, "second", settings, "acme", tasks=5).write()
     other = lake.read("consensus", {"campaign": "small"}).with_columns(spreads=pl.lit([0, 0, 0], pl.List(pl.Int8)))
     rewrite(lake, settings, "consensus", other)
-    write_spec(settings, "v0.2.0", parent="v0.1.0", campaigns=["small", "second"])
-    second = build_release(lake, settings, "v0.2.0", nothing_unmet).path
+    write_spec(settings, "v1.0.0", parent="v0.1.0", campaigns=["small", "second"])
+    second = build_release(lake, settings, "v1.0.0", nothing_unmet).path
     text = (second / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "| added | 6 |" in text
     assert "| removed | 0 |" in text
@@ -290,7 +290,7 @@ def test_the_changelog_counts_what_changed_since_the_parent(small: Fixture, lake
     differ = sum(a != b for a, b in zip(old.select(spreads).rows(), new.select(spreads).rows(), strict=True))
     assert f"| changed | {differ} |" in text
     assert f"| kept | {20 - differ} |" in text
-    assert "column" not in text.partition("| kept")[2].partition("\n")[2]
+    assert "- column" not in text
 
 
 def test_a_word_that_is_no_version_is_refused(lake: Lake, settings: Settings) -> None:
