@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,13 @@ from dagster_project.releases.changelog import changelog, first_changelog
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
+from dagster_project.releases.kept_inputs import keep_inputs
 from dagster_project.releases.lock import (
     Hashes,
     Lock,
     differences,
     lock_path,
+    locked_configuration,
     locked_inputs,
     read_lock,
     write_lock,
@@ -39,6 +41,7 @@ from dagster_project.releases.manifest import (
     read_manifest,
     verify,
 )
+from dagster_project.releases.remaking import lake_of, settings_of
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import make_relations, write_tables
 from dagster_project.releases.versions import checked_version, proposal
@@ -46,8 +49,10 @@ from dagster_project.settings import ReleaseSpec, Settings
 from dagster_project.whole_files import flush, write_json, write_text
 
 BUILDING = ".building-"
-RELEASE, SPILL = "release", "spill"
-"""In a build's hidden folder: the release on its way, and what DuckDB puts aside."""
+RELEASE, SPILL, LAKE = "release", "spill", "lake"
+"""In a build's hidden folder: the release on its way, what DuckDB puts aside, and the lake as it once was."""
+NOT_IN_LOCK = ("release spec", "parent ", "code version")
+"""The inputs of a lock that it has only hashes of."""
 LISTED_CHANGES = 5
 """Rows of each change and reason that the changelog names."""
 
@@ -69,6 +74,7 @@ class ReleaseReport:
 class _Order:
     """What is to be built, from what."""
 
+    lake: Lake
     settings: Settings
     version: str
     spec: ReleaseSpec
@@ -98,19 +104,32 @@ def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) ->
     lock = read_lock(settings, version)
     if order.path.exists():
         return _verified(order, lock)
-    _require_locked_inputs(order, lock)
-    with _building(order) as place, Session() as session:
-        folder = place / RELEASE
+    with _building(order) as place:
+        if lock is not None and lock.inputs != order.hashes:
+            return _built(_as_of(lock, order, place), place, lock, _nothing_unmet)
+        return _built(order, place, lock, unmet)
+
+
+def _built(order: _Order, place: Path, lock: Lock | None, unmet: Unmet) -> ReleaseReport:
+    """Build what is ordered in a hidden folder, and give it its name."""
+    folder, settings = place / RELEASE, order.settings
+    with Session() as session:
         session.limit(place / SPILL)
-        open_inputs(session, lake, settings, order.spec, order.inputs)
-        if reasons := refusals(lake, settings, order.spec, order.inputs, session, unmet):
-            raise SteerworksError(f"release {version} is refused:{_lines(reasons)}")
+        open_inputs(session, order.lake, settings, order.spec, order.inputs)
+        if reasons := refusals(order.lake, settings, order.spec, order.inputs, session, unmet):
+            raise SteerworksError(f"release {order.version} is refused:{_lines(reasons)}")
         _write(order, session, folder)
-        manifest = read_manifest(folder)
-        built = Lock(version=version, inputs=order.hashes, files=_all_hashes(folder, manifest))
-        _require_locked_files(order, lock, built)
-        _require_still_the_same(order, _ordered(lake, settings, version))
-        _publish(folder, order.path)
+    manifest = read_manifest(folder)
+    built = Lock(
+        version=order.version,
+        inputs=order.hashes,
+        files=_all_hashes(folder, manifest),
+        configuration=locked_configuration(settings, order.inputs),
+    )
+    _require_locked_files(order, lock, built)
+    _require_still_the_same(order, _ordered(order.lake, settings, order.version))
+    keep_inputs(order.lake, order.hashes, Lake(settings.home.lake))
+    _publish(folder, order.path)
     write_lock(settings, built)
     return _report(order, manifest, "built")
 
@@ -118,7 +137,27 @@ def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) ->
 def _ordered(lake: Lake, settings: Settings, version: str) -> _Order:
     spec = settings.release(version)
     inputs = find_inputs(lake, settings, spec)
-    return _Order(settings, version, spec, inputs, locked_inputs(lake, settings, spec, inputs))
+    return _Order(lake, settings, version, spec, inputs, locked_inputs(lake, settings, spec, inputs))
+
+
+def _as_of(lock: Lock, order: _Order, place: Path) -> _Order:
+    """Return the order as it was when a release was built that is lost, though its inputs have moved on.
+
+    Its spec and its parent must be as they were, and the code that makes it.
+    """
+    kept = {name for name in (*lock.inputs, *order.hashes) if name.startswith(NOT_IN_LOCK)}
+    if not lock.configuration.campaigns or any(lock.inputs.get(name) != order.hashes.get(name) for name in kept):
+        raise _inputs_moved_on(order, lock)
+    settings = settings_of(lock, order.settings)
+    old = _ordered(lake_of(lock, order.lake, settings, place / LAKE), settings, order.version)
+    if old.hashes != lock.inputs:
+        raise _inputs_moved_on(old, lock)
+    return old
+
+
+def _nothing_unmet(_table: str, _partition: Mapping[str, str]) -> list[str]:
+    """Ask for no checks: they passed when the release was first built, and its bytes are held to those of then."""
+    return []
 
 
 def _write(order: _Order, session: Session, folder: Path) -> None:
@@ -197,14 +236,17 @@ def _verified(order: _Order, lock: Lock | None) -> ReleaseReport:
         )
     if lock is None:
         files = _all_hashes(order.path, manifest)
-        write_lock(order.settings, Lock(version=order.version, inputs=order.hashes, files=files))
+        configuration = locked_configuration(order.settings, order.inputs)
+        keep_inputs(order.lake, order.hashes, order.lake)
+        write_lock(
+            order.settings,
+            Lock(version=order.version, inputs=order.hashes, files=files, configuration=configuration),
+        )
     return _report(order, manifest, "verified")
 
 
-def _require_locked_inputs(order: _Order, lock: Lock | None) -> None:
-    if lock is None or lock.inputs == order.hashes:
-        return
-    raise SteerworksError(
+def _inputs_moved_on(order: _Order, lock: Lock) -> SteerworksError:
+    return SteerworksError(
         f"release {order.version} was built before, from other inputs than there are now:"
         f"{_lines(differences(lock.inputs, order.hashes))}\nRestore them to make the same release again. "
         f"{proposal(order.settings, order.version)} If {order.version} was never given to anyone, delete "

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
@@ -21,13 +22,24 @@ from dagster_project.lake import Lake
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.inputs import ReleaseInputs
 from dagster_project.releases.manifest import MANIFEST
-from dagster_project.settings import ReleaseSpec, Settings
+from dagster_project.settings import AgreementPolicy, Campaign, ReleaseSpec, Rubric, Settings, Vendor
 from dagster_project.whole_files import write_json
 
 LOCKED_TABLES = ("curated_prompts", "selected_prompts", "responses", "annotation_tasks", "deliveries", "quarantine")
 DIFFERENCES_SHOWN = 12
 
 Hashes = dict[str, str]
+
+
+class LockedConfiguration(BaseModel):
+    """What a release was made under, by campaign: enough to make it again when the files in `config/` moved on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    campaigns: dict[str, Campaign] = Field(default_factory=dict)
+    rubrics: dict[str, Rubric] = Field(default_factory=dict)
+    policies: dict[str, AgreementPolicy] = Field(default_factory=dict)
+    vendors: dict[str, Vendor] = Field(default_factory=dict)
 
 
 class Lock(BaseModel):
@@ -38,6 +50,7 @@ class Lock(BaseModel):
     version: str
     inputs: Hashes
     files: Hashes
+    configuration: LockedConfiguration = LockedConfiguration()
 
 
 def lock_path(settings: Settings, version: str) -> Path:
@@ -65,12 +78,23 @@ def read_lock(settings: Settings, version: str) -> Lock | None:
 
 def write_lock(settings: Settings, lock: Lock) -> None:
     """Write a lock, whole or not at all."""
-    write_json(lock_path(settings, lock.version), lock.model_dump())
+    write_json(lock_path(settings, lock.version), lock.model_dump(mode="json"))
 
 
 def locked_inputs(lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> Hashes:
     """Return the hash of everything that the release of a spec would be made from now."""
     return {"code version": code_version(), **_configuration(settings, spec, inputs), **_lake_files(lake, inputs)}
+
+
+def locked_configuration(settings: Settings, inputs: ReleaseInputs) -> LockedConfiguration:
+    """Return the configuration that the release would be made under now."""
+    slugs = inputs.campaigns
+    return LockedConfiguration(
+        campaigns={slug: settings.campaign(slug) for slug in slugs},
+        rubrics={slug: settings.rubric_of(slug) for slug in slugs},
+        policies={slug: settings.policy_of(slug) for slug in slugs},
+        vendors={slug: Vendor.model_validate(_terms(settings.vendor_of(slug))) for slug in slugs},
+    )
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -93,9 +117,13 @@ def _configuration(settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs)
         hashes[f"campaign {slug}"] = digest(settings.campaign(slug).model_dump(mode="json"))
         hashes[f"rubric of {slug}"] = digest(settings.rubric_of(slug).model_dump(mode="json"))
         hashes[f"policy of {slug}"] = digest(settings.policy_of(slug).model_dump(mode="json"))
-        vendor = settings.vendor_of(slug).model_dump(mode="json", include={"kind", "description", "licence"})
-        hashes[f"vendor of {slug}"] = digest(vendor)
+        hashes[f"vendor of {slug}"] = digest(_terms(settings.vendor_of(slug)))
     return hashes
+
+
+def _terms(vendor: Vendor) -> dict[str, Any]:
+    """Return what a release says and uses of a vendor; prices and keys are nobody's business."""
+    return vendor.model_dump(mode="json", include={"kind", "description", "licence", "slots"})
 
 
 def _lake_files(lake: Lake, inputs: ReleaseInputs) -> Hashes:

@@ -13,9 +13,16 @@ import yaml
 
 from dagster_project.identity import unit_interval
 from dagster_project.lake import TABLES, Lake
-from dagster_project.quality import made_from
+from dagster_project.quality import (
+    judge_annotators,
+    made_from,
+    measure_agreement,
+    reach_consensus,
+    retain_annotations,
+)
 from dagster_project.quality.provenance import INPUTS
 from dagster_project.settings import Rubric, Settings
+from dagster_project.vendors import merge
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 ANNOTATORS = ("w-anna", "w-bela", "w-cleo", "w-dora")
@@ -55,6 +62,7 @@ class Fixture:
     simulated: bool = False
     tasks: int = 12
     may_train: bool = True
+    agreeing: bool = False
 
     def write(self, close: bool = True) -> None:
         annotations = self._annotations()
@@ -172,6 +180,9 @@ class Fixture:
         if attribute == self.rubric.names[-1] and annotator != ANNOTATORS[0] and response_id.endswith("05"):
             return None
         steps = scale.highest - scale.lowest
+        if self.agreeing:
+            around = scale.lowest + round(unit_interval(response_id, attribute) * steps)
+            return min(scale.highest, around + int(unit_interval(annotator, response_id, attribute) * 2))
         return scale.lowest + int(unit_interval(annotator, response_id, attribute) * (steps + 1))
 
     def _write_prompts(self) -> None:
@@ -311,6 +322,32 @@ def seal(lake: Lake, settings: Settings, campaign: str) -> None:
     for table in INPUTS:
         rows = lake.read(table, partition)
         lake.write(table, partition, rows, made_from(lake, settings, campaign, table))
+
+
+def process(lake: Lake, settings: Settings, campaign: str = "small") -> None:
+    """Make everything after the deliveries again, as the assets do."""
+    merge(lake, campaign)
+    for stage in (judge_annotators, retain_annotations, measure_agreement, reach_consensus):
+        stage(lake, settings, campaign)
+
+
+def deliver(lake: Lake, rows: pl.DataFrame, delivery_id: str, campaign: str = "small") -> None:
+    """Take in a further file of ratings."""
+    partition = {"campaign": campaign}
+    numbered = rows.with_columns(
+        delivery_id=pl.lit(delivery_id), row_number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
+    )
+    receipt = (
+        lake.read("intake", partition)
+        .head(1)
+        .with_columns(
+            delivery_id=pl.lit(delivery_id),
+            **dict.fromkeys(("file_rows", "rows", "accepted"), pl.lit(rows.height, pl.Int64)),
+            quarantined=pl.lit(0, pl.Int64),
+        )
+    )
+    lake.add("deliveries", partition, delivery_id, numbered)
+    lake.add("intake", partition, delivery_id, receipt)
 
 
 def rewrite(lake: Lake, settings: Settings, table: str, rows: pl.DataFrame, campaign: str = "small") -> None:

@@ -200,8 +200,29 @@ def test_verification_names_each_file_that_is_not_as_it_was(small: Fixture, lake
         str(path / "notes.txt"),
         str(changed),
     ]
+    assert problems[2].endswith("the manifest was written for: rows 1 to 16 of 16")
     with pytest.raises(SteerworksError, match=r"data/train\.parquet: its bytes"):
         build_release(lake, settings, "v0.1.0", nothing_unmet)
+
+
+def test_verification_names_the_rows_that_broke(
+    lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.releases.row_groups.ROW_GROUP_ROWS", 20)
+    Fixture(lake, "small", settings, "acme", tasks=60).write()
+    path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
+    file = path / "annotations" / "train.parquet"
+    groups = [group for group in read_manifest(path).files if group.path == "annotations/train.parquet"][0].row_groups
+    whole = file.read_bytes()
+    assert groups
+    assert [group.rows for group in groups[:3]] == [20, 20, 20]
+    content = bytearray(whole)
+    for group in (groups[1], groups[2], groups[4]):
+        content[group.offset + group.bytes // 2] ^= 1
+    file.write_bytes(content)
+    assert ": rows 21 to 60, 81 to 100 of " in verify(path)[0]
+    file.write_bytes(whole[:-1])
+    assert ": no row, but what lies around them" in verify(path)[0]
 
 
 def test_a_folder_without_a_manifest_is_no_release(tmp_path: Path) -> None:

@@ -34,8 +34,9 @@ def die_at_the_rename(event, _):
 sys.addaudithook(die_at_the_rename)
 build_release(Lake(settings.home.lake), settings, "v0.1.0", lambda table, partition: [])
 """
-FILES = 13
-BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST, BEFORE_THE_NAME, BEFORE_THE_LOCK = 1, 6, FILES, 14, 15
+FILES, KEPT_INPUTS = 13, 7
+BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST = 1, 6, FILES
+BEFORE_THE_NAME, BEFORE_THE_LOCK = FILES + KEPT_INPUTS + 1, FILES + KEPT_INPUTS + 2
 
 
 def build_and_die(settings: Settings, renames: int) -> None:
@@ -80,3 +81,51 @@ def test_a_build_that_is_alive_is_left_in_peace(small: Fixture, lake: Lake, sett
     other.mkdir(parents=True)
     build_release(lake, settings, "v0.1.0", nothing_unmet)
     assert other.exists()
+
+
+KILLS = """
+import os, random, shutil, signal, sys, time
+from pathlib import Path
+import duckdb, jinja2, polars, pyarrow.parquet
+from dagster_project.lake import Lake
+from dagster_project.releases import build_release
+from dagster_project.settings import Home, Settings
+from tests.releases.release_inputs import all_bytes
+
+settings = Settings(Path(sys.argv[1]), Home(Path(sys.argv[2])))
+release, lock = settings.home.releases / "v0.1.0", settings.folder / "releases" / "v0.1.0.lock.json"
+
+def build():
+    process = os.fork()
+    if process == 0:
+        try:
+            build_release(Lake(settings.home.lake), settings, "v0.1.0", lambda table, partition: [])
+        finally:
+            os._exit(0)
+    return process
+
+began = time.monotonic()
+os.waitpid(build(), 0)
+seconds, whole, moments = time.monotonic() - began, all_bytes(release), random.Random(7)
+for _ in range(10):
+    shutil.rmtree(settings.home.releases, ignore_errors=True)
+    lock.unlink(missing_ok=True)
+    process = build()
+    time.sleep(seconds * moments.random())
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    found = [path.name for path in settings.home.releases.glob("*") if not path.name.startswith(".building-")]
+    if found:
+        assert found == ["v0.1.0"] and all_bytes(release) == whole, found
+    print("whole" if found else "nothing")
+"""
+
+
+def test_killed_at_ten_random_moments_no_release_is_ever_half_there(lake: Lake, settings: Settings) -> None:
+    Fixture(lake, "small", settings, "acme", tasks=60).write()
+    command = [sys.executable, "-c", KILLS, str(settings.folder), str(settings.home.root)]
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(ended.stdout.split()) == 10
+    build_release(lake, settings, "v0.1.0", nothing_unmet)
+    assert [path.name for path in settings.home.releases.iterdir()] == ["v0.1.0"]
