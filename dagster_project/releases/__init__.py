@@ -10,6 +10,7 @@ from dagster_project.releases.build import ReleaseReport, build_release
 from dagster_project.releases.changelog import changelog
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.difference import difference, folder_of
+from dagster_project.releases.explaining import explain
 from dagster_project.releases.gate import Unmet
 from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
 from dagster_project.releases.versions import due_candidate, next_version
@@ -23,6 +24,7 @@ __all__ = [
     "code_version",
     "difference",
     "due_candidate",
+    "explain",
     "folder_of",
     "next_version",
     "publication_refusals",

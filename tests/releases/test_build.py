@@ -212,7 +212,7 @@ def test_verification_names_the_rows_that_broke(
     Fixture(lake, "small", settings, "acme", tasks=60).write()
     path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
     file = path / "annotations" / "train.parquet"
-    groups = [group for group in read_manifest(path).files if group.path == "annotations/train.parquet"][0].row_groups
+    groups = next(group for group in read_manifest(path).files if group.path == "annotations/train.parquet").row_groups
     whole = file.read_bytes()
     assert groups
     assert [group.rows for group in groups[:3]] == [20, 20, 20]

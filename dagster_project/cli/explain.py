@@ -1,0 +1,31 @@
+"""`steerworks explain`: where something comes from, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from dagster_project.cli.terminal import open_console
+from dagster_project.lake import Lake
+from dagster_project.releases.explaining import explain as find
+from dagster_project.releases.explaining import page
+from dagster_project.settings import Settings
+
+
+def explain(
+    wanted: Annotated[
+        str, typer.Argument(metavar="ID", help="of a prompt, a response or a task; or TASK@RESPONSE@ANNOTATOR")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Tell the whole history of a prompt, response, task or annotation."""
+    settings = Settings.from_environment()
+    history = find(Lake(settings.home.lake), settings, wanted)
+    if as_json:
+        print(json.dumps(asdict(history), indent=2, ensure_ascii=False, default=str))
+    else:
+        open_console().print(Markdown(page(history)))
