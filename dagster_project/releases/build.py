@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,14 @@ from typing import Literal
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake, Session
+from dagster_project.releases.barring import bar_tasks
 from dagster_project.releases.card import data_card
 from dagster_project.releases.changelog import changelog, first_changelog
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
 from dagster_project.releases.kept_inputs import keep_inputs
+from dagster_project.releases.licensing import KnownTerms, findings, known_terms
 from dagster_project.releases.lock import (
     Hashes,
     Lock,
@@ -79,7 +81,9 @@ class _Order:
     version: str
     spec: ReleaseSpec
     inputs: ReleaseInputs
+    known: Sequence[KnownTerms]
     hashes: Hashes
+    known_of_lock: Sequence[KnownTerms] | None = None
 
     @property
     def path(self) -> Path:
@@ -116,7 +120,9 @@ def _built(order: _Order, place: Path, lock: Lock | None, unmet: Unmet) -> Relea
     with Session() as session:
         session.limit(place / SPILL)
         open_inputs(session, order.lake, settings, order.spec, order.inputs)
-        if reasons := refusals(order.lake, settings, order.spec, order.inputs, session, unmet):
+        found = findings(session, settings, order.spec, order.inputs, order.known)
+        bar_tasks(session, found)
+        if reasons := refusals(order.lake, settings, order.spec, order.inputs, session, unmet, found):
             raise SteerworksError(f"release {order.version} is refused:{_lines(reasons)}")
         _write(order, session, folder)
     manifest = read_manifest(folder)
@@ -124,20 +130,22 @@ def _built(order: _Order, place: Path, lock: Lock | None, unmet: Unmet) -> Relea
         version=order.version,
         inputs=order.hashes,
         files=_all_hashes(folder, manifest),
-        configuration=locked_configuration(settings, order.inputs),
+        configuration=locked_configuration(settings, order.inputs, order.known),
     )
     _require_locked_files(order, lock, built)
-    _require_still_the_same(order, _ordered(order.lake, settings, order.version))
+    _require_still_the_same(order, _ordered(order.lake, settings, order.version, order.known_of_lock))
     keep_inputs(order.lake, order.hashes, Lake(settings.home.lake))
     _publish(folder, order.path)
     write_lock(settings, built)
     return _report(order, manifest, "built")
 
 
-def _ordered(lake: Lake, settings: Settings, version: str) -> _Order:
+def _ordered(lake: Lake, settings: Settings, version: str, known_of_lock: Sequence[KnownTerms] | None = None) -> _Order:
     spec = settings.release(version)
     inputs = find_inputs(lake, settings, spec)
-    return _Order(lake, settings, version, spec, inputs, locked_inputs(lake, settings, spec, inputs))
+    known = known_terms(lake, inputs) if known_of_lock is None else known_of_lock
+    hashes = locked_inputs(lake, settings, spec, inputs, known)
+    return _Order(lake, settings, version, spec, inputs, known, hashes, known_of_lock)
 
 
 def _as_of(lock: Lock, order: _Order, place: Path) -> _Order:
@@ -149,7 +157,8 @@ def _as_of(lock: Lock, order: _Order, place: Path) -> _Order:
     if not lock.configuration.campaigns or any(lock.inputs.get(name) != order.hashes.get(name) for name in kept):
         raise _inputs_moved_on(order, lock)
     settings = settings_of(lock, order.settings)
-    old = _ordered(lake_of(lock, order.lake, settings, place / LAKE), settings, order.version)
+    lake = lake_of(lock, order.lake, settings, place / LAKE)
+    old = _ordered(lake, settings, order.version, lock.configuration.known_terms)
     if old.hashes != lock.inputs:
         raise _inputs_moved_on(old, lock)
     return old
@@ -169,6 +178,11 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
     write_text(folder / "README.md", card)
     tasks = int(session.query("release/published_tasks").item())
+    if not tasks:
+        barred = [f"{row['stage']}, {row['reason']}" for row in session.query("release/barred_counts").to_dicts()]
+        raise SteerworksError(
+            f"release {order.version} is refused:{_lines(['every task is left out: ' + '; '.join(barred)])}"
+        )
     manifest = _manifest(order, folder, tasks, simulated)
     write_text(folder / "CHANGELOG.md", _changes(order, folder, manifest))
     write_json(folder / MANIFEST, _manifest(order, folder, tasks, simulated).as_json())
@@ -236,7 +250,7 @@ def _verified(order: _Order, lock: Lock | None) -> ReleaseReport:
         )
     if lock is None:
         files = _all_hashes(order.path, manifest)
-        configuration = locked_configuration(order.settings, order.inputs)
+        configuration = locked_configuration(order.settings, order.inputs, order.known)
         keep_inputs(order.lake, order.hashes, order.lake)
         write_lock(
             order.settings,

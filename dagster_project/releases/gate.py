@@ -6,12 +6,13 @@ Belongs here: what refuses a release. Does not belong here: what refuses its pub
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake, Session
 from dagster_project.quality import outdated
 from dagster_project.releases.inputs import MADE_TABLES, READ_TABLES, ReleaseInputs
+from dagster_project.releases.licensing import Finding, refused
 from dagster_project.releases.manifest import MANIFEST
 from dagster_project.releases.shapes import WORKING_COLUMNS, release_shapes
 from dagster_project.settings import ReleaseSpec, Settings
@@ -22,9 +23,18 @@ Unmet = Callable[[str, Mapping[str, str]], list[str]]
 
 
 def refusals(
-    lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs, session: Session, unmet: Unmet
+    lake: Lake,
+    settings: Settings,
+    spec: ReleaseSpec,
+    inputs: ReleaseInputs,
+    session: Session,
+    unmet: Unmet,
+    found: Sequence[Finding],
 ) -> list[str]:
-    """Return every reason why the release of a spec must not be built; nothing if it may be."""
+    """Return every reason why the release of a spec must not be built; nothing if it may be.
+
+    ``found`` is what the licence gate found.
+    """
     absent = _absent(lake, inputs)
     reasons = [
         *_parent(settings, spec),
@@ -33,8 +43,7 @@ def refusals(
         *absent,
         *_outdated(lake, settings, inputs),
         *_unmet(lake, inputs, unmet),
-        *_forbidden_models(session, spec),
-        *_unknown_terms(session),
+        *refused(found, spec, settings.licences),
     ]
     return reasons if absent else [*reasons, *_misfits(session), *_nothing_left(lake, inputs)]
 
@@ -113,24 +122,6 @@ def _unmet(lake: Lake, inputs: ReleaseInputs, unmet: Unmet) -> list[str]:
         for partition in inputs.partitions(table)
         if lake.exists(table, partition)
         for message in unmet(table, partition)
-    ]
-
-
-def _forbidden_models(session: Session, spec: ReleaseSpec) -> list[str]:
-    return [
-        f"campaign `{row['campaign']}` shows {row['responses']} responses with text of the model `{row['model']}` "
-        f"({row['licence']}), whose terms do not let its outputs train other models: they cannot be released "
-        f"under {spec.licence}. Make a campaign without it"
-        for row in session.query("release/forbidden_models").to_dicts()
-    ]
-
-
-def _unknown_terms(session: Session) -> list[str]:
-    return [
-        f"campaign `{row['campaign']}` shows {row['responses']} responses with text of the model `{row['model']}`, "
-        "whose terms are not known: state `licence` and `outputs_may_train` with each of its responses in the imported "
-        "file, and open another campaign from it"
-        for row in session.query("release/unknown_terms").to_dicts()
     ]
 
 

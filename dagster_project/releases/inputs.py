@@ -69,9 +69,14 @@ def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseS
     for table in READ_TABLES:
         _give(session, lake, table, inputs.partitions(table))
     session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
-    session.frame("barred_tasks", pl.DataFrame(schema={"task_id": pl.String, "stage": pl.String, "reason": pl.String}))
     prompt_ids = session.query("release/task_prompts")["prompt_id"]
     session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))
+
+
+def open_campaigns(session: Session, lake: Lake, inputs: ReleaseInputs) -> None:
+    """Give a session the tasks and answers alone."""
+    for table in ("annotation_tasks", *CELL_TABLES):
+        _give(session, lake, table, inputs.partitions(table))
 
 
 def _models_of(lake: Lake, campaigns: Sequence[str]) -> Mapping[str, list[str]]:

@@ -10,7 +10,7 @@ configuration that the release shows. Tables in between are functions of these a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.releases.licensing import KnownTerms
 from dagster_project.releases.manifest import MANIFEST
-from dagster_project.settings import AgreementPolicy, Campaign, ReleaseSpec, Rubric, Settings, Vendor
+from dagster_project.settings import AgreementPolicy, Campaign, LicencesFile, ReleaseSpec, Rubric, Settings, Vendor
 from dagster_project.whole_files import write_json
 
 LOCKED_TABLES = ("curated_prompts", "selected_prompts", "responses", "annotation_tasks", "deliveries", "quarantine")
@@ -40,6 +41,8 @@ class LockedConfiguration(BaseModel):
     rubrics: dict[str, Rubric] = Field(default_factory=dict)
     policies: dict[str, AgreementPolicy] = Field(default_factory=dict)
     vendors: dict[str, Vendor] = Field(default_factory=dict)
+    licences: LicencesFile | None = None
+    known_terms: list[KnownTerms] = Field(default_factory=list)
 
 
 class Lock(BaseModel):
@@ -81,12 +84,19 @@ def write_lock(settings: Settings, lock: Lock) -> None:
     write_json(lock_path(settings, lock.version), lock.model_dump(mode="json"))
 
 
-def locked_inputs(lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs) -> Hashes:
+def locked_inputs(
+    lake: Lake, settings: Settings, spec: ReleaseSpec, inputs: ReleaseInputs, known: Sequence[KnownTerms]
+) -> Hashes:
     """Return the hash of everything that the release of a spec would be made from now."""
-    return {"code version": code_version(), **_configuration(settings, spec, inputs), **_lake_files(lake, inputs)}
+    return {
+        "code version": code_version(),
+        "licence rules": digest([settings.licences.model_dump(mode="json"), [terms.model_dump() for terms in known]]),
+        **_configuration(settings, spec, inputs),
+        **_lake_files(lake, inputs),
+    }
 
 
-def locked_configuration(settings: Settings, inputs: ReleaseInputs) -> LockedConfiguration:
+def locked_configuration(settings: Settings, inputs: ReleaseInputs, known: Sequence[KnownTerms]) -> LockedConfiguration:
     """Return the configuration that the release would be made under now."""
     slugs = inputs.campaigns
     return LockedConfiguration(
@@ -94,6 +104,8 @@ def locked_configuration(settings: Settings, inputs: ReleaseInputs) -> LockedCon
         rubrics={slug: settings.rubric_of(slug) for slug in slugs},
         policies={slug: settings.policy_of(slug) for slug in slugs},
         vendors={slug: Vendor.model_validate(_terms(settings.vendor_of(slug))) for slug in slugs},
+        licences=settings.licences,
+        known_terms=list(known),
     )
 
 

@@ -16,7 +16,7 @@ from dagster_project.lake import Lake
 from dagster_project.quality import judge_annotators, measure_agreement, reach_consensus, retain_annotations
 from dagster_project.releases.kept_inputs import IN_LAKE, find_input, link
 from dagster_project.releases.lock import Lock, LockedConfiguration
-from dagster_project.settings import AgreementPolicy, Campaign, Rubric, Settings, Vendor
+from dagster_project.settings import AgreementPolicy, Campaign, LicencesFile, Rubric, Settings, Vendor
 from dagster_project.vendors import merge
 
 
@@ -30,6 +30,11 @@ class LockedSettings(Settings):
     def campaigns(self) -> dict[str, Campaign]:
         """The campaigns of the lock."""
         return self.locked.campaigns
+
+    @cached_property
+    def licences(self) -> LicencesFile:
+        """The licence rules of the lock."""
+        return self.locked.licences or super().licences
 
     def vendor_of(self, campaign: str) -> Vendor:
         """Return the vendor of a campaign, as far as the lock has it."""

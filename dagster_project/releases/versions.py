@@ -11,6 +11,7 @@ import re
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.releases.inputs import find_inputs
+from dagster_project.releases.licensing import known_terms
 from dagster_project.releases.lock import lock_path, locked_inputs, read_lock
 from dagster_project.settings import Settings, base_version
 from dagster_project.settings.releases import VERSION_PATTERN
@@ -46,7 +47,8 @@ def due_candidate(lake: Lake, settings: Settings, version: str) -> str | None:
         number += 1
     last = read_lock(settings, f"{version}-rc.{number - 1}")
     spec = settings.release(version)
-    if last and last.inputs == locked_inputs(lake, settings, spec, find_inputs(lake, settings, spec)):
+    inputs = find_inputs(lake, settings, spec)
+    if last and last.inputs == locked_inputs(lake, settings, spec, inputs, known_terms(lake, inputs)):
         return None
     return f"{version}-rc.{number}"
 

@@ -19,6 +19,7 @@ from dagster_project.settings.automation import AutomationFile
 from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
 from dagster_project.settings.curation import Completion, CurationFile, Selection
 from dagster_project.settings.home import Home
+from dagster_project.settings.licences import LicencesFile
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.releases import ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
@@ -35,6 +36,7 @@ __all__ = [
     "CurationFile",
     "Endpoint",
     "Home",
+    "LicencesFile",
     "ModelSpec",
     "ModelsFile",
     "Pairing",
@@ -86,6 +88,12 @@ class Settings:
                     "for each turn. Name a model without `batch` in models.yaml."
                 )
         return curation
+
+    @cached_property
+    def licences(self) -> LicencesFile:
+        """Which licences and terms may meet in a release; the project's own rules where the folder has none."""
+        own = self.folder / "licences.yaml"
+        return load_model(own if own.exists() else PROJECT_ROOT / "config" / "licences.yaml", LicencesFile)
 
     @cached_property
     def automation(self) -> AutomationFile:
