@@ -495,6 +495,23 @@ _table(
 )
 
 _table(
+    "personal_data",
+    "",
+    ("campaign",),
+    ("task_id", "part", "response_id", "turn", "annotator", "start", "entity"),
+    "Where personal data was found in the texts of a campaign; never what it says.",
+    Column("campaign", STRING, "slug in campaigns.yaml"),
+    Column("task_id", STRING, "the task"),
+    Column("part", STRING, "`prompt`, `response` or `justification`"),
+    Column("response_id", STRING, "the response, or the one that the justification came with", nullable=True),
+    Column("turn", pa.int64(), "turn of the conversation, from 1, in a prompt", nullable=True),
+    Column("annotator", STRING, "whose justification it is", nullable=True),
+    Column("start", pa.int64(), "first character of the finding, from 0"),
+    Column("length", pa.int64(), "characters of the finding"),
+    Column("entity", STRING, "what it is, by Presidio's name"),
+)
+
+_table(
     "expectation_results",
     "",
     ("table",),

@@ -17,6 +17,6 @@ from dagster_project.releases.licensing import Finding, excluded_origins
 def bar_tasks(session: Session, found: Sequence[Finding]) -> None:
     """Make ``barred_tasks`` in a session that has the release's inputs."""
     session.frame("barred_origins", excluded_origins(found))
-    session.frame("private_tasks", pl.DataFrame(schema={"task_id": pl.String, "entity": pl.String}))
+    session.create("private_tasks", "release/private_tasks")
     session.frame("bridging_prompts", pl.DataFrame(schema={"prompt_id": pl.String}))
     session.create("barred_tasks", "release/barred_tasks")

@@ -43,6 +43,7 @@ from dagster_project.releases.manifest import (
     read_manifest,
     verify,
 )
+from dagster_project.releases.personal_data import scan, unscanned
 from dagster_project.releases.remaking import lake_of, settings_of
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import make_relations, write_tables
@@ -117,6 +118,8 @@ def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) ->
 def _built(order: _Order, place: Path, lock: Lock | None, unmet: Unmet) -> ReleaseReport:
     """Build what is ordered in a hidden folder, and give it its name."""
     folder, settings = place / RELEASE, order.settings
+    for campaign in order.inputs.campaigns:
+        scan(order.lake, settings, campaign)
     with Session() as session:
         session.limit(place / SPILL)
         open_inputs(session, order.lake, settings, order.spec, order.inputs)
@@ -173,6 +176,7 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     """Write every file of the release; the manifest last, as it describes the others."""
     rubric = order.settings.rubric_of(order.inputs.campaigns[0])
     make_relations(session)
+    _require_nothing_personal(order, session)
     files = write_tables(session, rubric, folder)
     simulated = bool(session.query("release/simulated").item())
     card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
@@ -186,6 +190,18 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     manifest = _manifest(order, folder, tasks, simulated)
     write_text(folder / "CHANGELOG.md", _changes(order, folder, manifest))
     write_json(folder / MANIFEST, _manifest(order, folder, tasks, simulated).as_json())
+
+
+def _require_nothing_personal(order: _Order, session: Session) -> None:
+    """The last look, at what would be released: no text in it may have a finding."""
+    rows = session.query("release/private_rows")
+    unread = [campaign for campaign in order.inputs.campaigns if unscanned(order.lake, order.settings, campaign)]
+    if unread or not rows.is_empty():
+        found = [
+            f"{row['response_id']} of task {row['task_id']} holds personal data" for row in rows.head(5).to_dicts()
+        ]
+        found += [f"the texts of campaign `{campaign}` changed while they were scanned" for campaign in unread]
+        raise SteerworksError(f"release {order.version} is refused:{_lines(found)}")
 
 
 def _changes(order: _Order, folder: Path, manifest: Manifest) -> str:

@@ -68,6 +68,7 @@ def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseS
     """Give a session every relation that a release is made from."""
     for table in READ_TABLES:
         _give(session, lake, table, inputs.partitions(table))
+    _give(session, lake, "personal_data", [{"campaign": campaign} for campaign in inputs.campaigns])
     session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
     prompt_ids = session.query("release/task_prompts")["prompt_id"]
     session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))

@@ -23,7 +23,16 @@ from dagster_project.releases.code_version import code_version
 from dagster_project.releases.inputs import ReleaseInputs
 from dagster_project.releases.licensing import KnownTerms
 from dagster_project.releases.manifest import MANIFEST
-from dagster_project.settings import AgreementPolicy, Campaign, LicencesFile, ReleaseSpec, Rubric, Settings, Vendor
+from dagster_project.settings import (
+    AgreementPolicy,
+    Campaign,
+    LicencesFile,
+    PersonalDataFile,
+    ReleaseSpec,
+    Rubric,
+    Settings,
+    Vendor,
+)
 from dagster_project.whole_files import write_json
 
 LOCKED_TABLES = ("curated_prompts", "selected_prompts", "responses", "annotation_tasks", "deliveries", "quarantine")
@@ -42,6 +51,7 @@ class LockedConfiguration(BaseModel):
     policies: dict[str, AgreementPolicy] = Field(default_factory=dict)
     vendors: dict[str, Vendor] = Field(default_factory=dict)
     licences: LicencesFile | None = None
+    personal_data: PersonalDataFile | None = None
     known_terms: list[KnownTerms] = Field(default_factory=list)
 
 
@@ -91,6 +101,7 @@ def locked_inputs(
     return {
         "code version": code_version(),
         "licence rules": digest([settings.licences.model_dump(mode="json"), [terms.model_dump() for terms in known]]),
+        "rules of personal data": digest(settings.personal_data.model_dump(mode="json")),
         **_configuration(settings, spec, inputs),
         **_lake_files(lake, inputs),
     }
@@ -105,6 +116,7 @@ def locked_configuration(settings: Settings, inputs: ReleaseInputs, known: Seque
         policies={slug: settings.policy_of(slug) for slug in slugs},
         vendors={slug: Vendor.model_validate(_terms(settings.vendor_of(slug))) for slug in slugs},
         licences=settings.licences,
+        personal_data=settings.personal_data,
         known_terms=list(known),
     )
 

@@ -16,7 +16,7 @@ from dagster_project.lake import Lake
 from dagster_project.quality import judge_annotators, measure_agreement, reach_consensus, retain_annotations
 from dagster_project.releases.kept_inputs import IN_LAKE, find_input, link
 from dagster_project.releases.lock import Lock, LockedConfiguration
-from dagster_project.settings import AgreementPolicy, Campaign, LicencesFile, Rubric, Settings, Vendor
+from dagster_project.settings import AgreementPolicy, Campaign, LicencesFile, PersonalDataFile, Rubric, Settings, Vendor
 from dagster_project.vendors import merge
 
 
@@ -35,6 +35,11 @@ class LockedSettings(Settings):
     def licences(self) -> LicencesFile:
         """The licence rules of the lock."""
         return self.locked.licences or super().licences
+
+    @cached_property
+    def personal_data(self) -> PersonalDataFile:
+        """What counted as personal data."""
+        return self.locked.personal_data or super().personal_data
 
     def vendor_of(self, campaign: str) -> Vendor:
         """Return the vendor of a campaign, as far as the lock has it."""

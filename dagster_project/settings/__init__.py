@@ -21,6 +21,7 @@ from dagster_project.settings.curation import Completion, CurationFile, Selectio
 from dagster_project.settings.home import Home
 from dagster_project.settings.licences import LicencesFile
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
+from dagster_project.settings.personal_data import PersonalDataFile
 from dagster_project.settings.releases import ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
 from dagster_project.settings.vendors import Vendor, VendorsFile
@@ -40,6 +41,7 @@ __all__ = [
     "ModelSpec",
     "ModelsFile",
     "Pairing",
+    "PersonalDataFile",
     "ReleaseSpec",
     "Rubric",
     "Selection",
@@ -94,6 +96,12 @@ class Settings:
         """Which licences and terms may meet in a release; the project's own rules where the folder has none."""
         own = self.folder / "licences.yaml"
         return load_model(own if own.exists() else PROJECT_ROOT / "config" / "licences.yaml", LicencesFile)
+
+    @cached_property
+    def personal_data(self) -> PersonalDataFile:
+        """What counts as personal data; the project's own rules where the folder has none."""
+        own = self.folder / "personal_data.yaml"
+        return load_model(own if own.exists() else PROJECT_ROOT / "config" / "personal_data.yaml", PersonalDataFile)
 
     @cached_property
     def automation(self) -> AutomationFile:

@@ -46,6 +46,11 @@ def test_an_old_version_is_made_again_after_ratings_answers_and_a_policy_came(
     lake.write("responses", {"model": "plain", "prompt_batch": "small"}, answers.head(-1))
     policy = settings.folder / "agreement.yaml"
     policy.write_text(policy.read_text("utf-8").replace("max_range: 2", "max_range: 3"), encoding="utf-8")
+    (settings.folder / "personal_data.yaml").write_text("entities: []\n")
+    rules = settings.folder / "licences.yaml"
+    rules.write_text(
+        rules.read_text("utf-8").replace("weights:", "weights:\n  - {name: plain, kind: permissive}"), "utf-8"
+    )
     process(lake, again(settings))
     write_spec(settings, "v1.0.0", parent="v0.1.0")
     newer = build_release(lake, again(settings), "v1.0.0", nothing_unmet).path
