@@ -12,7 +12,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dagster_project.cli import backfill, campaign, diff, explain, prompts, release, responses, run, simulate, ui, vault
+from dagster_project.cli import (
+    backfill,
+    campaign,
+    diff,
+    explain,
+    prompts,
+    release,
+    responses,
+    run,
+    simulate,
+    splits,
+    ui,
+    vault,
+)
 from dagster_project.errors import SteerworksError
 
 app = typer.Typer(
@@ -32,6 +45,7 @@ app.command("release")(release.release)
 app.command("verify")(release.verify_release)
 app.command("diff")(diff.diff)
 app.command("explain")(explain.explain)
+app.command("splits")(splits.splits)
 app.add_typer(vault.app, name="vault")
 app.command("ui")(ui.ui)
 

@@ -11,8 +11,10 @@ from dagster_project.releases.changelog import changelog
 from dagster_project.releases.code_version import code_version
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.explaining import explain
+from dagster_project.releases.folders import built_versions
 from dagster_project.releases.gate import Unmet
 from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
+from dagster_project.releases.split_check import split_conflicts
 from dagster_project.releases.versions import due_candidate, next_version
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "ReleaseReport",
     "Unmet",
     "build_release",
+    "built_versions",
     "changelog",
     "code_version",
     "difference",
@@ -29,5 +32,6 @@ __all__ = [
     "next_version",
     "publication_refusals",
     "read_manifest",
+    "split_conflicts",
     "verify",
 ]

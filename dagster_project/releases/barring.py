@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from dagster_project.lake import Session
 from dagster_project.releases.licensing import Finding, excluded_origins
 
@@ -18,5 +16,4 @@ def bar_tasks(session: Session, found: Sequence[Finding]) -> None:
     """Make ``barred_tasks`` in a session that has the release's inputs."""
     session.frame("barred_origins", excluded_origins(found))
     session.create("private_tasks", "release/private_tasks")
-    session.frame("bridging_prompts", pl.DataFrame(schema={"prompt_id": pl.String}))
     session.create("barred_tasks", "release/barred_tasks")

@@ -21,6 +21,7 @@ from dagster_project.releases.barring import bar_tasks
 from dagster_project.releases.card import data_card
 from dagster_project.releases.changelog import changelog, first_changelog
 from dagster_project.releases.difference import difference, folder_of
+from dagster_project.releases.folders import built_versions, version_order
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
 from dagster_project.releases.kept_inputs import keep_inputs
@@ -45,6 +46,7 @@ from dagster_project.releases.manifest import (
 )
 from dagster_project.releases.personal_data import scan, unscanned
 from dagster_project.releases.remaking import lake_of, settings_of
+from dagster_project.releases.split_check import moved_prompts
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import make_relations, write_tables
 from dagster_project.releases.versions import checked_version, proposal
@@ -177,6 +179,7 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     rubric = order.settings.rubric_of(order.inputs.campaigns[0])
     make_relations(session)
     _require_nothing_personal(order, session)
+    _require_fixed_splits(order, session)
     files = write_tables(session, rubric, folder)
     simulated = bool(session.query("release/simulated").item())
     card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
@@ -202,6 +205,18 @@ def _require_nothing_personal(order: _Order, session: Session) -> None:
         ]
         found += [f"the texts of campaign `{campaign}` changed while they were scanned" for campaign in unread]
         raise SteerworksError(f"release {order.version} is refused:{_lines(found)}")
+
+
+def _require_fixed_splits(order: _Order, session: Session) -> None:
+    """No prompt may be in another split than in an earlier release, of whatever line."""
+    home = order.settings.home
+    earlier = [name for name in built_versions(home) if version_order(name) < version_order(order.version)]
+    if conflicts := moved_prompts(session, home, earlier, order.version):
+        more = [f"and {len(conflicts) - 5} more"] if len(conflicts) > 5 else []
+        raise SteerworksError(
+            f"release {order.version} is refused:{_lines([*conflicts[:5], *more])}\n"
+            "Name the release that settled their split as `parent`, or use its `seed` and `validation_share`."
+        )
 
 
 def _changes(order: _Order, folder: Path, manifest: Manifest) -> str:

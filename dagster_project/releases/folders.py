@@ -7,12 +7,13 @@ Belongs here: opening the tables of release folders in a session. Does not belon
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from dagster_project.lake import Session
-from dagster_project.releases.manifest import MANIFEST
+from dagster_project.releases.manifest import MANIFEST, read_manifest
 from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import Home
 from dagster_project.settings.releases import VERSION_PATTERN
@@ -34,6 +35,13 @@ def built_versions(home: Home) -> list[str]:
     """Return the versions that are whole in the home, the oldest first."""
     found = (path.parent.name for path in home.releases.glob(f"v*/{MANIFEST}"))
     return sorted((name for name in found if re.fullmatch(VERSION_PATTERN, name)), key=version_order)
+
+
+def ancestors(home: Home, parent: str | None) -> Iterator[str]:
+    """Yield a release's parent, its parent and so on, as far as they are in the home."""
+    while parent is not None and (home.releases / parent / MANIFEST).exists():
+        yield parent
+        parent = read_manifest(home.releases / parent).parent
 
 
 def split_files(folder: Path, table: str) -> dict[str, Path]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from dagster_project.lake import TABLES, Lake, Partition, Session
-from dagster_project.releases.splits import prompt_splits
+from dagster_project.releases.folders import ancestors
+from dagster_project.releases.split_check import open_clusters
+from dagster_project.releases.splits import Cluster, choose_sides, settled_by
 from dagster_project.settings import Pairing, ReleaseSpec, Settings
 
 MADE_TABLES = (
@@ -70,8 +72,21 @@ def open_inputs(session: Session, lake: Lake, settings: Settings, spec: ReleaseS
         _give(session, lake, table, inputs.partitions(table))
     _give(session, lake, "personal_data", [{"campaign": campaign} for campaign in inputs.campaigns])
     session.frame("rubric", pl.DataFrame(settings.rubric_of(inputs.campaigns[0]).rows()))
+    _give_splits(session, settings, spec)
+
+
+def _give_splits(session: Session, settings: Settings, spec: ReleaseSpec) -> None:
+    """Give a session the side of each prompt, and the prompts that are like prompts on both."""
+    open_clusters(session)
+    clusters = {
+        prompt_id: Cluster(cluster, tuple(touches or ()))
+        for prompt_id, cluster, touches in session.query("release/task_clusters").iter_rows()
+    }
     prompt_ids = session.query("release/task_prompts")["prompt_id"]
-    session.frame("prompt_splits", prompt_splits(prompt_ids, spec.validation_share, spec.seed))
+    settled = settled_by(settings.home.releases, ancestors(settings.home, spec.parent))
+    sides = choose_sides(prompt_ids, clusters, settled, spec.validation_share, spec.seed)
+    session.frame("prompt_splits", sides.splits)
+    session.frame("bridging_prompts", pl.DataFrame({"prompt_id": sides.bridging}, schema={"prompt_id": pl.String}))
 
 
 def open_campaigns(session: Session, lake: Lake, inputs: ReleaseInputs) -> None:

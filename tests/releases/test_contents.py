@@ -256,7 +256,7 @@ def test_a_task_that_nobody_rated_is_accounted_for(small: Fixture, lake: Lake, s
 def test_unknown_models_are_null(small: Fixture, lake: Lake, settings: Settings, load: Any) -> None:
     small.write()
     unknown = dict.fromkeys(("model", "model_name", "revision", "parameters", "request_hash"))
-    unknown |= {"model_licence": None, "outputs_may_train": None}
+    unknown |= {"model_licence": "CC-BY-4.0", "outputs_may_train": None}
     tasks = lake.read("annotation_tasks")
     cast = [pl.lit(value, tasks.schema[name]).alias(name) for name, value in unknown.items()]
     rewrite(lake, settings, "annotation_tasks", tasks.with_columns(cast))
