@@ -23,6 +23,7 @@ from dagster_project.cli import (
     run,
     simulate,
     splits,
+    sql,
     ui,
     vault,
 )
@@ -46,6 +47,7 @@ app.command("verify")(release.verify_release)
 app.command("diff")(diff.diff)
 app.command("explain")(explain.explain)
 app.command("splits")(splits.splits)
+app.command("sql")(sql.sql)
 app.add_typer(vault.app, name="vault")
 app.command("ui")(ui.ui)
 
