@@ -272,7 +272,7 @@ _table(
     Column("vendor", STRING, "who delivered it"),
     Column("file", STRING, "the file's name in the inbox"),
     Column("bytes", pa.int64(), "the file's size"),
-    Column("file_rows", pa.int64(), "rows in the file, over all campaigns"),
+    Column("file_rows", pa.int64(), "annotations in the file, over all campaigns"),
     Column("rows", pa.int64(), "rows accounted for in this campaign"),
     Column("accepted", pa.int64(), "of these, rows in the canonical shape"),
     Column("quarantined", pa.int64(), "of these, rows that break a rule"),
@@ -289,7 +289,7 @@ _table(
     "Each accepted row of each delivered file in the canonical shape: one annotator's ratings of one response.",
     Column("campaign", STRING, "slug in campaigns.yaml", ("annotation_tasks.campaign",)),
     Column("delivery_id", STRING, "hash of the file's bytes"),
-    Column("row_number", pa.int64(), "row in the file, from 1"),
+    Column("row_number", pa.int64(), "number of the annotation in the file, from 1"),
     Column("task_id", STRING, "the task", ("annotation_tasks.task_id",)),
     Column("response_id", STRING, "the response", ("annotation_tasks.response_id",)),
     Column("annotator", STRING, "keyed pseudonym of the worker"),
@@ -305,6 +305,7 @@ _table(
     Column("guideline_version", STRING, "the guideline it was made under", ("annotation_tasks.guideline_version",)),
     Column("seconds", pa.float32(), "time spent, if the vendor tells", nullable=True),
     Column("simulated", pa.bool_(), "made by a program that rates by dice"),
+    Column("source_row", pa.int64(), "row of the file that it stood in, from 1", nullable=True),
     parts="added",
 )
 
@@ -313,13 +314,15 @@ _table(
     "deliveries",
     ("campaign",),
     ("delivery_id", "row_number"),
-    "Each delivered row that breaks a rule, with the rule; its text stays in the vault.",
+    "Each delivered annotation that breaks a rule, with the rule; all that it said stays in the vault.",
     Column("campaign", STRING, "the campaign that it was delivered for"),
     Column("delivery_id", STRING, "hash of the file's bytes"),
     Column("file", STRING, "the file's name in the inbox"),
-    Column("row_number", pa.int64(), "row in the file, from 1"),
+    Column("row_number", pa.int64(), "number of the annotation in the file, from 1"),
     Column("rule", STRING, "the rule it breaks, in one word"),
     Column("message", STRING, "what is wrong, and what to do"),
+    Column("source_row", pa.int64(), "row of the file that it stood in, from 1", nullable=True),
+    Column("text", STRING, "what it said, without all that may be a name; null if it could not be read", nullable=True),
     parts="added",
 )
 

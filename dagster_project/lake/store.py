@@ -62,6 +62,20 @@ class Lake:
         return None if path.exists() else self._store(path, described, rows)
 
     @contextmanager
+    def adding(self, table: str, partition: Partition, part: str) -> Iterator[Callable[[pa.Table], None]]:
+        """Give a function by which a part of a table that is only ever added to is written, some rows at a time.
+
+        Each call's rows are sorted by the grain and become a row group; the part is there whole when the block ends.
+
+        Raises:
+            ValueError: as `write`.
+        """
+        described = self._described(table, "added")
+        path = self._folder(described, partition) / f"{part}.parquet"
+        with streaming_parquet(path, described.schema) as write:
+            yield lambda rows: write(in_shape(described, rows)) if rows.num_rows else None
+
+    @contextmanager
     def streaming(self, table: str, partition: Partition) -> Iterator[Callable[[pa.Table], None]]:
         """Give a function by which a partition of a rebuilt table is made again, some rows at a time.
 

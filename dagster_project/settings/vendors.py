@@ -8,16 +8,21 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from dagster_project.errors import SteerworksError
+from dagster_project.settings.mappings import Mapping
 from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
-VendorKind = Literal["human", "simulated"]
+VendorKind = Literal["human", "model", "simulated"]
+DeliveryFormat = Literal["steerworks", "label-studio", "argilla", "scale"]
 SIMULATED_VENDOR = "simulated"
 SIMULATED_PSEUDONYM_KEY = "published: the simulated vendor employs nobody"
 
 
 class Vendor(Strict):
-    """One vendor. ``slots: fixed`` declares that its annotator ids are the same few raters throughout."""
+    """One vendor. ``slots: fixed`` declares that its annotator ids are the same few raters throughout.
+
+    Its files are read by ``format``; one that names columns in its own way has a ``mapping``.
+    """
 
     kind: VendorKind = "human"
     description: str = ""
@@ -25,6 +30,14 @@ class Vendor(Strict):
     slots: Literal["crowd", "fixed"] = "crowd"
     pseudonym_key_env: str | None = "STEERWORKS_PSEUDONYM_KEY"
     usd_per_annotation: float = Field(default=0, ge=0)
+    format: DeliveryFormat = "steerworks"
+    mapping: Mapping | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_read(self) -> Self:
+        if self.mapping and self.format != "steerworks":
+            raise ValueError(f"a vendor has either a `mapping` or the format `{self.format}`")
+        return self
 
     def pseudonym_key(self) -> str:
         """Return the key for worker pseudonyms; the simulated vendor's is published.
@@ -49,6 +62,7 @@ class VendorsFile(Strict):
     vendors: dict[Slug, Vendor] = Field(min_length=1)
     settle_seconds: float = Field(default=2, ge=0, description="a file younger than this may still be growing")
     vault_retention_days: int = Field(default=730, ge=1)
+    max_unpacked_gb: float = Field(default=20, gt=0, description="a compressed delivery that holds more is refused")
 
     @model_validator(mode="after")
     def _fit_their_kind(self) -> Self:
@@ -57,6 +71,6 @@ class VendorsFile(Strict):
                 raise ValueError("`prompts` is the inbox folder of prompts; give the vendor another name")
             if vendor.kind == "simulated" and slug != SIMULATED_VENDOR:
                 raise ValueError(f"a vendor of kind `simulated` is called `{SIMULATED_VENDOR}`: it reads that outbox")
-            if vendor.kind == "human" and not vendor.pseudonym_key_env:
+            if vendor.kind != "simulated" and not vendor.pseudonym_key_env:
                 raise ValueError(f"vendor `{slug}` needs `pseudonym_key_env`: its workers' ids must not be stored")
         return self

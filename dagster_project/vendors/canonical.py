@@ -42,13 +42,13 @@ Reader = Callable[[Path, Collection[str]], Iterator[tuple[int, Cells | Defect]]]
 
 
 def whole_number(value: Any) -> int:
-    """Return the whole number that a cell holds; ``3``, ``"3"`` and ``"3.0"`` are the same.
+    """Return the whole number that a cell holds; ``3``, ``"3"``, and Excel's ``"3.0"``, ``"3,00"`` are the same.
 
     Raises:
         ValueError: it holds anything else.
     """
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]+(\.0+)?\s*", value):
-        return int(value.partition(".")[0])
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}([.,]0+)?\s*", value):
+        return int(re.split("[.,]", value)[0])
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -62,6 +62,12 @@ def _id_text(value: Any) -> str:
     if isinstance(value, str) and value.strip():
         return value.strip()
     raise ValueError("not an id")
+
+
+def _worker_id(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9][.,][0-9]+E\+[0-9]+\s*", value):
+        raise ValueError("a rounded number")
+    return _id_text(value)
 
 
 def _time(value: Any) -> datetime:
@@ -91,6 +97,7 @@ def _finite(value: float) -> float:
 
 
 Id = Annotated[str, BeforeValidator(_id_text), Field(max_length=256)]
+WorkerId = Annotated[str, BeforeValidator(_worker_id), Field(max_length=256)]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Preference = Annotated[WholeNumber, Field(ge=-3, le=3), AfterValidator(_not_zero)]
 Seconds = Annotated[float, Field(ge=0, le=1e9), AfterValidator(_finite)]
@@ -103,7 +110,9 @@ class Row(BaseModel):
 
     task_id: Id = Field(description="the task's id, as it was exported")
     response_id: Id = Field(description="the response's id, as it was exported")
-    annotator: Id = Field(description="the vendor's own id of the annotator")
+    annotator: WorkerId = Field(
+        description="the vendor's own id of the annotator, in full: not as Excel rounds long numbers (1.2E+15)"
+    )
     submitted_at: Annotated[datetime, BeforeValidator(_time)] = Field(
         description="an ISO 8601 time with its offset, such as 2026-03-01T14:05:00+00:00"
     )

@@ -6,16 +6,19 @@ which of several ratings counts (`merging`).
 The order makes a kill at any moment harmless. First the bytes are copied into the vault, then the
 map of workers, then accepted and quarantined rows, then the rows of `intake`, then the file leaves
 the inbox. A delivery is known once its rows of `intake` account for all rows of its file; until
-then it is taken in anew, whole.
+then it is taken in anew, whole. Rows go through in parts of some thousand, so that memory is the same for
+every size of file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -25,10 +28,20 @@ from filelock import FileLock
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import Settings
+from dagster_project.vendors.bulk import SHORTEST_TELLING_ID
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
-from dagster_project.vendors.sorting import SHORTEST_TELLING_ID, SortedFile, Sorter
+from dagster_project.vendors.sorting import Broken, SortedRows, Sorter
 from dagster_project.vendors.vault import RawCopy, keep_raw
+
+_ASIDE = {
+    "campaign": pl.String,
+    "row_number": pl.Int64,
+    "rule": pl.String,
+    "message": pl.String,
+    "source_row": pl.Int64,
+    "text": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ def take_in(lake: Lake, settings: Settings, vendor: str) -> list[TakenIn]:
         return []
     pseudonyms = Pseudonyms.of_vendor(settings, vendor)
     with FileLock(pseudonyms.vault / f".intake-{vendor}.lock"):
-        desk = _Desk(lake, pseudonyms, Sorter.of_vendor(lake, settings, vendor, pseudonyms))
+        desk = Desk(lake, pseudonyms, Sorter.of_vendor(lake, settings, vendor, pseudonyms))
         return [desk.take(path) for path in pending(settings.home, settings.vendors, vendor)]
 
 
@@ -84,7 +97,7 @@ def _require_campaigns(settings: Settings, vendor: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class Desk:
     """Where one vendor's files are taken in."""
 
     lake: Lake
@@ -96,15 +109,43 @@ class _Desk:
         before = path.stat()
         raw = keep_raw(self.pseudonyms.vault, self.pseudonyms.vendor, path)
         if self._is_known(raw.delivery_id):
-            taken = TakenIn(_shown_name(path, raw, self.sorter.sort(raw.path).names), raw.delivery_id, duplicate=True)
+            taken = TakenIn(self._known_name(path, raw), raw.delivery_id, duplicate=True)
         else:
-            self._discard_unfinished(raw.delivery_id)
-            taken = self._enter(path, raw, self.sorter.sort(raw.path))
+            self.discard(raw.delivery_id)
+            taken = self.enter(raw, path.name)
         after = path.stat()
         # what grew meanwhile is another delivery, and stays for the next look
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
             path.unlink()
         return taken
+
+    def enter(self, raw: RawCopy, name: str) -> TakenIn:
+        """Write a file's rows down, those of `intake` last."""
+        with _Entry(self, raw) as entry:
+            for rows in self.sorter.sort(raw):
+                entry.add(rows)
+            shown = _shown_name(name, raw, entry.names)
+            entry.close_off(shown, entry.first_campaign or self.sorter.default_campaign)
+            self.pseudonyms.remember(entry.workers)
+        for receipt in entry.receipts(shown):
+            part = pa.Table.from_pylist([receipt], schema=TABLES["intake"].schema)
+            self.lake.add("intake", {"campaign": receipt["campaign"]}, raw.delivery_id, part)
+        return TakenIn(
+            shown,
+            raw.delivery_id,
+            duplicate=False,
+            campaigns=tuple(sorted(entry.good | entry.bad)),
+            accepted=entry.good.total(),
+            quarantined=entry.bad.total(),
+            rules=dict(entry.rules),
+            ignored_fields=self.sorter.ignored_fields(entry.fields, entry.names),
+        )
+
+    def discard(self, delivery_id: str) -> None:
+        """Remove what a killed or an earlier intake left behind: tasks may have become known since."""
+        for table in ("intake", "quarantine", "deliveries"):
+            for part in self._parts(table, delivery_id):
+                part.unlink()
 
     def _parts(self, table: str, delivery_id: str) -> list[Path]:
         campaigns = self.sorter.demands
@@ -115,68 +156,106 @@ class _Desk:
         rows = [row for part in self._parts("intake", delivery_id) for row in pl.read_parquet(part).to_dicts()]
         return bool(rows) and sum(row["rows"] for row in rows) == rows[0]["file_rows"]
 
-    def _discard_unfinished(self, delivery_id: str) -> None:
-        """Remove what a killed intake left behind: tasks may have become known since."""
-        for table in ("intake", "quarantine", "deliveries"):
-            for part in self._parts(table, delivery_id):
-                part.unlink()
+    def _known_name(self, path: Path, raw: RawCopy) -> str:
+        names = {worker for rows in self.sorter.sort(raw) for worker in rows.names}
+        return _shown_name(path.name, raw, names)
 
-    def _enter(self, path: Path, raw: RawCopy, rows: SortedFile) -> TakenIn:
-        """Write a file's rows down, those of `intake` last."""
-        name = _shown_name(path, raw, rows.names)
-        home = rows.first_campaign or self.sorter.default_campaign
-        accepted = [{**row, "delivery_id": raw.delivery_id} for row in rows.accepted]
-        quarantined: list[dict[str, Any]] = [
-            {"campaign": campaign or home, "delivery_id": raw.delivery_id, "file": name}
-            | {"row_number": number, "rule": defect.rule, "message": defect.message}
-            for campaign, number, defect in rows.broken
-        ]
-        self.pseudonyms.remember(rows.workers)
-        self._add("deliveries", accepted)
-        self._add("quarantine", quarantined)
-        self._add("intake", self._receipts(raw, name, accepted, quarantined))
-        return TakenIn(
-            name,
-            raw.delivery_id,
-            duplicate=False,
-            campaigns=tuple(sorted({row["campaign"] for row in accepted + quarantined})),
-            accepted=len(accepted),
-            quarantined=len(quarantined),
-            rules=dict(Counter(row["rule"] for row in quarantined)),
-            ignored_fields=self.sorter.ignored_fields(rows),
-        )
 
-    def _receipts(
-        self, raw: RawCopy, name: str, accepted: list[dict[str, Any]], quarantined: list[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
+class _Entry(ExitStack):
+    """One file on its way into the lake: its open parts, and what is counted meanwhile."""
+
+    def __init__(self, desk: Desk, raw: RawCopy) -> None:
+        super().__init__()
+        self.lake, self.raw, self.vendor = desk.lake, raw, desk.pseudonyms.vendor
+        self.simulated = {campaign: demands.simulated for campaign, demands in desk.sorter.demands.items()}
+        self.good, self.bad, self.rules = Counter[str](), Counter[str](), Counter[str]()
+        self.workers, self.names, self.fields = set[str](), set[str](), set[str]()
+        self.first_campaign: str | None = None
+        self._writers: dict[tuple[str, str], Callable[[pa.Table], None]] = {}
+        self._aside = _Aside(Path(self.enter_context(TemporaryDirectory(dir=raw.path.parent, prefix=".broken-"))))
+
+    def add(self, rows: SortedRows) -> None:
+        """Write some rows down."""
+        self.first_campaign = self.first_campaign or rows.first_campaign
+        for mine, theirs in ((self.workers, rows.workers), (self.names, rows.names), (self.fields, rows.fields)):
+            mine.update(theirs)
+        for own in _accepted(rows):
+            campaign = own["campaign"][0]
+            self.good[campaign] += own.height
+            self._write("deliveries", campaign, own.with_columns(delivery_id=pl.lit(self.raw.delivery_id)))
+        self._aside.put(rows.broken)
+
+    def close_off(self, file: str, home: str) -> None:
+        """Put the broken rows where they belong: to their campaign, or to the one that answers for the file."""
+        marks = {"delivery_id": pl.lit(self.raw.delivery_id), "file": pl.lit(file)}
+        for broken in self._aside.parts():
+            whole = broken.with_columns(pl.col("campaign").fill_null(home), **marks)
+            for own in whole.partition_by("campaign", maintain_order=True):
+                campaign = own["campaign"][0]
+                self.bad[campaign] += own.height
+                self.rules.update(own["rule"].to_list())
+                self._write("quarantine", campaign, own)
+
+    def receipts(self, file: str) -> list[dict[str, Any]]:
         """Return one row of `intake` for each campaign that the file has rows of."""
-        good, bad = (Counter(row["campaign"] for row in rows) for rows in (accepted, quarantined))
         common = {
-            "delivery_id": raw.delivery_id,
-            "vendor": self.pseudonyms.vendor,
-            "file": name,
-            "bytes": raw.bytes,
-            "file_rows": len(accepted) + len(quarantined),
+            "delivery_id": self.raw.delivery_id,
+            "vendor": self.vendor,
+            "file": file,
+            "bytes": self.raw.bytes,
+            "file_rows": self.good.total() + self.bad.total(),
             "received_at": datetime.now(UTC),
         }
         return [
             common
-            | {"campaign": campaign, "rows": good[campaign] + bad[campaign]}
-            | {"accepted": good[campaign], "quarantined": bad[campaign]}
-            | {"simulated": self.sorter.demands[campaign].simulated}
-            for campaign in sorted(good | bad)
+            | {"campaign": campaign, "rows": self.good[campaign] + self.bad[campaign]}
+            | {"accepted": self.good[campaign], "quarantined": self.bad[campaign]}
+            | {"simulated": self.simulated[campaign]}
+            for campaign in sorted(self.good | self.bad)
         ]
 
-    def _add(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
-        by_campaign: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            by_campaign.setdefault(row["campaign"], []).append(row)
-        for campaign, own in by_campaign.items():
-            part = pa.Table.from_pylist(own, schema=TABLES[table].schema)
-            self.lake.add(table, {"campaign": campaign}, own[0]["delivery_id"], part)
+    def _write(self, table: str, campaign: str, rows: pl.DataFrame) -> None:
+        if (table, campaign) not in self._writers:
+            adding = self.lake.adding(table, {"campaign": campaign}, self.raw.delivery_id)
+            self._writers[table, campaign] = self.enter_context(adding)
+        self._writers[table, campaign](rows.to_arrow())
 
 
-def _shown_name(path: Path, raw: RawCopy, names: Iterable[str]) -> str:
+@dataclass
+class _Aside:
+    """Broken rows, set aside until the file has been read: only then is known who answers for those without a task."""
+
+    folder: Path
+    count: int = 0
+
+    def put(self, broken: list[Broken]) -> None:
+        if broken:
+            rows = [
+                (one.campaign, one.number, one.defect.rule, one.defect.message, one.row, one.text) for one in broken
+            ]
+            pl.DataFrame(rows, schema=_ASIDE, orient="row").write_parquet(self.folder / f"{self.count:09}.parquet")
+            self.count += 1
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        for path in sorted(self.folder.iterdir()):
+            yield pl.read_parquet(path)
+
+
+def _accepted(rows: SortedRows) -> list[pl.DataFrame]:
+    """Return accepted rows as columns of `deliveries`, one frame for each campaign."""
+    frames = []
+    if rows.many is not None:
+        frames.append(rows.many)
+    if rows.accepted:
+        kinds = pl.DataFrame(TABLES["deliveries"].schema.empty_table()).drop("delivery_id").schema
+        frames.append(pl.DataFrame(rows.accepted, schema=kinds, orient="row"))
+    if not frames:
+        return []
+    together = pl.concat([frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed")
+    return together.sort("row_number").partition_by("campaign", maintain_order=True)
+
+
+def _shown_name(name: str, raw: RawCopy, names: Iterable[str]) -> str:
     """Return the file's name, or one made from its hash if it holds a worker's id."""
-    telling = (name for name in names if len(name) >= SHORTEST_TELLING_ID)
-    return f"{raw.delivery_id[:12]}{path.suffix}" if any(name in path.name for name in telling) else path.name
+    telling = (worker for worker in names if len(worker) >= SHORTEST_TELLING_ID)
+    return f"{raw.delivery_id[:12]}{raw.path.suffix}" if any(worker in name for worker in telling) else name

@@ -1,17 +1,27 @@
-"""Deliveries as JSON Lines: one object a line, in UTF-8.
+"""Deliveries as JSON: one object a line, or one list of objects.
 
 Belongs here: cutting a file into objects. Does not belong here: what an object must hold (`canonical`).
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dagster_project.vendors.canonical import Cells, Defect
 
+LONGEST_ROW = 16 << 20
+"""Characters of a row; one that is longer is none, and must not fill the memory."""
+CHUNK_CHARACTERS = 1 << 16
+BLOCK_BYTES = 12 << 20
+CUT = "\udcff"
+"""Follows a last line without a break. No text in UTF-8 has it."""
+_TELLING = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 CUT_ROW = Defect(
     "cut_row",
     "the file breaks off within this row, as if half written: deliver the whole file again; "
@@ -19,24 +29,122 @@ CUT_ROW = Defect(
 )
 NOT_JSON = Defect("not_json", "this line is not JSON: write one object a line, each field once.")
 NOT_AN_OBJECT = Defect("not_an_object", 'this line is JSON, but not an object: write {"task_id": …, …}.')
+TOO_LONG = Defect("row_too_long", "this row has more than 16 million characters: no annotation is that long.")
 
 
 def read_jsonl(path: Path, _required: Collection[str] = ()) -> Iterator[tuple[int, Cells | Defect]]:
     """Yield each line's number and object; blank lines are passed over, but counted."""
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, _read_line(line)
+    for first, _, lines in line_blocks(path):
+        for number, line in enumerate(lines, start=first):
+            if line is None or line.strip():
+                yield number, read_line(line)
 
 
-def _read_line(line: str) -> Cells | Defect:
+def open_text(path: Path) -> TextIO:
+    """Open a delivery in UTF-8; the end of one that breaks off within a character can be read too."""
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+
+
+def line_blocks(path: Path) -> Iterator[tuple[int, bytes, list[str | None]]]:
+    """Yield the lines of a file some megabytes at a time: the number of the first, their bytes, and the lines.
+
+    Lines are without their breaks, but for a last one that has none and ends in ``CUT``; None stands for one that is
+    too long.
+    """
+    number, carried = 1, bytearray()
+    with path.open("rb") as file:
+        if file.read(3) != codecs.BOM_UTF8:
+            file.seek(0)
+        while chunk := file.read(BLOCK_BYTES):
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                carried += chunk if len(carried) < LONGEST_ROW else b""
+                continue
+            block = bytes(carried) + chunk[:end]
+            carried = bytearray(chunk[end:])
+            lines = _lines_of(block)
+            yield number, block, lines
+            number += len(lines)
+    if carried:
+        yield number, b"", [None if len(carried) >= LONGEST_ROW else carried.decode(errors="surrogateescape") + CUT]
+
+
+def _lines_of(block: bytes) -> list[str | None]:
+    lines: list[str | None] = block.decode().split("\n")[:-1]  # type: ignore[assignment]
+    if len(block) >= LONGEST_ROW:
+        return [line if line is not None and len(line) < LONGEST_ROW else None for line in lines]
+    return lines
+
+
+def read_line(line: str | None) -> Cells | Defect:
+    """Return the object of a line, or what is wrong with it; None is a line that is too long."""
+    if line is None:
+        return TOO_LONG
     try:
-        content = json.loads(line, object_pairs_hook=_each_key_once, parse_constant=_refuse)
-        if "\\u" in line:
-            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no character
+        content = _loads(line.removesuffix(CUT))
     except (ValueError, RecursionError):
-        return NOT_JSON if line.endswith("\n") else CUT_ROW
+        return CUT_ROW if line.endswith(CUT) else NOT_JSON
     return content if isinstance(content, dict) else NOT_AN_OBJECT
+
+
+def read_json_list(path: Path, _required: Collection[str] = ()) -> Iterator[tuple[int, Cells | Defect]]:
+    """Yield each element of a list of objects, from 1; memory holds one at a time."""
+    with open_text(path) as file:
+        for number, text in enumerate(_elements(file), start=1):
+            yield number, text if isinstance(text, Defect) else read_line(text)
+
+
+def _elements(file: TextIO) -> Iterator[str | Defect]:
+    """Yield the text of each element of a list of objects."""
+    brackets, element, size = _Brackets(), [""], 0
+    while chunk := file.read(CHUNK_CHARACTERS):
+        start = 0
+        for end in brackets.ends(chunk):
+            yield "".join([*element, chunk[start:end]]).lstrip("[, \t\r\n")
+            element, size, start = [""], 0, end
+        element.append(chunk[start:])
+        size += len(chunk) - start
+        if size > LONGEST_ROW:
+            yield TOO_LONG
+            return
+    if brackets.depth > 0:
+        yield CUT_ROW
+
+
+@dataclass
+class _Brackets:
+    """How deep within a list a text is, and whether within a string of it."""
+
+    depth: int = 0
+    quoted: bool = False
+    escaped: bool = False
+
+    def ends(self, chunk: str) -> Iterator[int]:
+        """Yield where, in the next stretch of the text, elements of the outermost list end."""
+        for found in _TELLING.finditer(chunk, 1 if self.escaped else 0):
+            sign = found[0]
+            if sign == '"':
+                self.quoted = not self.quoted
+            elif not self.quoted and sign in "{[":
+                self.depth += 1
+            elif not self.quoted and sign in "}]":
+                self.depth -= 1
+                if self.depth == 1:
+                    yield found.end()
+        self.escaped = _ends_in_escape(chunk, self.escaped)
+
+
+def _ends_in_escape(chunk: str, escaped: bool) -> bool:
+    """Say whether the next sign is escaped; outside of strings no backslash may stand anyway."""
+    backslashes = len(chunk) - len(chunk.rstrip("\\"))
+    return (backslashes - (escaped and backslashes == len(chunk))) % 2 == 1
+
+
+def _loads(line: str) -> Any:
+    content = json.loads(line, object_pairs_hook=_each_key_once, parse_constant=_refuse)
+    if "\\u" in line:
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no character
+    return content
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,22 +1,25 @@
-"""A delivered file's rows, told apart: accepted in the canonical shape, or broken with the rule.
+"""A delivered file's annotations, told apart: accepted in the canonical shape, or broken with the rule.
 
-Belongs here: formats by suffix, the campaign of each row, pseudonyms in place of workers. Does not
-belong here: anything that writes (`intake`), or what a single row must hold (`canonical`).
+Belongs here: the campaign of each annotation, pseudonyms in place of workers. Does not belong here: reading files
+(`formats`), anything that writes (`intake`), or what a single annotation must hold (`canonical`).
 """
 
 from __future__ import annotations
 
-import codecs
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import polars as pl
 
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
+from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.canonical import (
     REQUIRED_FIELDS,
@@ -24,42 +27,58 @@ from dagster_project.vendors.canonical import (
     Cells,
     Defect,
     Demands,
-    Reader,
     Row,
     is_empty,
     read_row,
+    whole_number,
 )
-from dagster_project.vendors.csv_file import read_csv
+from dagster_project.vendors.formats import Format, Found
 from dagster_project.vendors.identities import Pseudonyms
-from dagster_project.vendors.jsonl import read_jsonl
+from dagster_project.vendors.jsonl import line_blocks, read_jsonl, read_line
+from dagster_project.vendors.redaction import without_identities
 from dagster_project.vendors.tasks import frozen_rubric
+from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
+from dagster_project.vendors.vault import RawCopy
 
-READERS: dict[str, Reader] = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".csv": read_csv}
-CHUNK_BYTES = 1 << 20
-SHORTEST_TELLING_ID = 4
-"""A worker's id of fewer characters is not looked for in texts: it would be found by chance."""
+ROWS_AT_ONCE = 40_000
+BLOCKS_AT_ONCE = 2
+Tasks = Mapping[str, tuple[str, Mapping[str, int]]]
+"""The campaign and the responses of each task, by their place in shown order."""
 
 EMPTY_FILE = Defect("empty_file", "the file holds no row: deliver it again, with its rows.")
+CUT_ARCHIVE = Defect(
+    "cut_row", "the archive breaks off: deliver the whole file again; the rows that came whole count once."
+)
 NO_TASK = Defect("missing_field", "`task_id` is missing or empty: give the task's id, as it was exported.")
 UNKNOWN_TASK = Defect(
     "unknown_task",
     "`task_id` names no task that this vendor was sent: copy it from the exported round, letter by letter.",
 )
-UNKNOWN_FORMAT = Defect(
-    "unknown_format", "the file is neither JSON Lines nor CSV in UTF-8: deliver it as one of them, as .jsonl or .csv."
-)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An annotation that breaks a rule; ``text`` is what it said, without identities."""
+
+    campaign: str | None
+    number: int
+    row: int
+    defect: Defect
+    text: str | None = None
 
 
 @dataclass
-class SortedFile:
-    """A file's rows, by what became of them.
+class SortedRows:
+    """Some annotations of a file, by what became of them.
 
-    ``workers`` are the vendor's ids behind accepted rows, ``names`` all that stood in the place of
-    one; ``fields`` are the names of all fields seen. None of the three may leave the vault.
+    ``accepted`` and ``many`` are columns of `deliveries`, ``many`` with their places in the file. ``workers`` are the
+    vendor's ids behind accepted ones, ``names`` all that stood in the place of one; ``fields`` are the names of all
+    fields seen. None of the three may leave the vault.
     """
 
     accepted: list[dict[str, Any]] = field(default_factory=list)
-    broken: list[tuple[str | None, int, Defect]] = field(default_factory=list)
+    many: pl.DataFrame | None = None
+    broken: list[Broken] = field(default_factory=list)
     first_campaign: str | None = None
     workers: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
@@ -72,72 +91,161 @@ class Sorter:
 
     pseudonyms: Pseudonyms
     demands: dict[str, Demands]
-    tasks: dict[str, tuple[str, frozenset[str]]]
+    known: pl.DataFrame
+    format: Format
+    max_unpacked: int
 
     @classmethod
     def of_vendor(cls, lake: Lake, settings: Settings, vendor: str, pseudonyms: Pseudonyms) -> Sorter:
-        """Gather the demands and the tasks of a vendor's campaigns."""
-        simulated = settings.vendors.vendors[vendor].kind == "simulated"
+        """Gather the demands and the tasks of a vendor's campaigns.
+
+        Raises:
+            SteerworksError: a rubric changed since its campaign's tasks were exported.
+        """
+        spec = settings.vendors.vendors[vendor]
         demands = {
-            slug: _demands(lake, settings, slug, simulated=simulated)
-            for slug, spec in settings.campaigns.items()
-            if spec.vendor == vendor
+            slug: _demands(lake, settings, slug, simulated=spec.kind == "simulated")
+            for slug, campaign in settings.campaigns.items()
+            if campaign.vendor == vendor
         }
-        return cls(pseudonyms, demands, _known_tasks(lake, list(demands)))
+        required = (*REQUIRED_FIELDS, *_shared_attributes(demands))
+        max_unpacked = int(settings.vendors.max_unpacked_gb * GIGABYTE)
+        return cls(pseudonyms, demands, _known_tasks(lake, list(demands)), Format(spec, required), max_unpacked)
 
     @property
     def default_campaign(self) -> str:
         """The campaign that answers for files without any known task: the first open one."""
         return next((slug for slug, demands in self.demands.items() if not demands.closed), next(iter(self.demands)))
 
-    def sort(self, path: Path) -> SortedFile:
-        """Tell a file's rows apart; a file that cannot be read counts as one broken row."""
-        rows = SortedFile()
-        for number, cells in self._read(path):
-            if isinstance(cells, Defect):
-                rows.broken.append((None, number, cells))
-            else:
-                self._sort_row(rows, number, cells)
-        if not rows.accepted and not rows.broken:
-            rows.broken.append((None, 1, EMPTY_FILE))
-        return rows
+    def sort(self, raw: RawCopy) -> Iterator[SortedRows]:
+        """Tell a file's annotations apart, some thousand at a time; a file that cannot be read is one broken row."""
+        mapping = self.format.vendor.mapping
+        last = 0
+        with made_plain(raw.path, mapping.encoding if mapping else "utf-8", self.max_unpacked) as file:
+            if isinstance(file, Defect):
+                yield SortedRows(broken=[Broken(None, 1, 1, file)])
+                return
+            for rows, number in self._parts(file):
+                last = number
+                yield rows
+            if file.is_cut:
+                yield SortedRows(broken=[Broken(None, last + 1, last + 1, CUT_ARCHIVE)])
+            elif last == 0:
+                yield SortedRows(broken=[Broken(None, 1, 1, EMPTY_FILE)])
 
-    def ignored_fields(self, rows: SortedFile) -> tuple[str, ...]:
+    def ignored_fields(self, fields: set[str], names: set[str]) -> tuple[str, ...]:
         """Return the fields that no rule knows, as far as they look like names of fields and of nobody."""
-        known = {*Row.model_fields, *(name for demands in self.demands.values() for name in demands.rubric.names)}
-        strange = rows.fields - known - rows.names
+        if not self.format.is_own:
+            return ()
+        strange = fields - self._fields - names
         return tuple(sorted(name for name in strange if re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name)))
 
-    def _read(self, path: Path) -> Iterator[tuple[int, Cells | Defect]]:
-        defect = _encoding_defect(path)
-        if defect:
-            yield 1, defect if path.suffix in READERS else UNKNOWN_FORMAT
-        else:
-            reader = READERS.get(path.suffix) or _reader_by_content(path)
-            yield from reader(path, (*REQUIRED_FIELDS, *self._shared_attributes()))
+    def _parts(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
+        """Yield some annotations at a time, and the number of the last of them."""
+        if self.format.is_own and self.format.reader(file) is read_jsonl:
+            yield from self._lines(file)
+            return
+        found = self.format.annotations(file)
+        while part := list(islice(found, ROWS_AT_ONCE)):
+            rows = SortedRows()
+            for one in part:
+                self._sort_one(rows, one)
+            yield rows, part[-1].number
 
-    def _shared_attributes(self) -> list[str]:
-        """Return the attributes that all of the vendor's rubrics have: no table may lack their columns."""
-        first, *others = [demands.rubric.names for demands in self.demands.values()]
-        return [name for name in first if all(name in names for names in others)]
+    def _lines(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
+        """Sort lines in bulk, and one by one where there is any doubt; the next lines are looked at meanwhile."""
+        waiting: deque[tuple[int, list[str | None], Future[pl.DataFrame | None]]] = deque()
+        with ThreadPoolExecutor(BLOCKS_AT_ONCE) as threads:
+            for first, block, lines in line_blocks(file.path):
+                waiting.append((first, lines, threads.submit(self._bulk.accept, block, lines)))
+                if len(waiting) > BLOCKS_AT_ONCE:
+                    yield from self._sort_lines(*waiting.popleft())
+            while waiting:
+                yield from self._sort_lines(*waiting.popleft())
 
-    def _sort_row(self, rows: SortedFile, number: int, cells: Cells) -> None:
+    def _sort_lines(
+        self, first: int, lines: list[str | None], looked_at: Future[pl.DataFrame | None]
+    ) -> Iterator[tuple[SortedRows, int]]:
+        rows, places = SortedRows(), pl.Series(range(len(lines)), dtype=pl.Int64)
+        accepted = looked_at.result()
+        if accepted is not None and accepted.height:
+            self._take(rows, accepted, first)
+            rows.fields.update(self._bulk.names(lines))
+            places = places.filter(~places.is_in(accepted["place"].cast(pl.Int64).implode()))
+        for place in places:
+            line = lines[place]
+            if line is None or line.strip():
+                self._sort_one(rows, Found(first + place, first + place, read_line(line)))
+        if rows.accepted or rows.broken or rows.many is not None:
+            yield rows, first + len(lines) - 1
+
+    def _take(self, rows: SortedRows, accepted: pl.DataFrame, first: int) -> None:
+        workers = accepted["worker"].unique().to_list()
+        rows.workers.update(workers)
+        rows.names.update(workers)
+        rows.first_campaign = accepted["campaign"][0]
+        number = (pl.col("place").cast(pl.Int64) + first).alias("row_number")
+        rows.many = accepted.with_columns(number, number.alias("source_row")).drop("worker", "place")
+
+    @cached_property
+    def _bulk(self) -> Bulk:
+        return Bulk(self.pseudonyms, self.demands, self.known)
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        tasks: dict[str, tuple[str, dict[str, int]]] = {}
+        for campaign, task_id, response_id, position in self.known.iter_rows():
+            tasks.setdefault(task_id, (campaign, {}))[1][response_id] = position
+        return tasks
+
+    def _sort_one(self, rows: SortedRows, found: Found) -> None:
+        if isinstance(found.cells, Defect):
+            rows.broken.append(Broken(None, found.number, found.row, found.cells))
+            return
+        cells = found.cells
         rows.fields.update(cells)
         if not is_empty(cells.get("annotator")):
             rows.names.add(str(cells["annotator"]).strip())
-        known = self.tasks.get(str(cells.get("task_id", "")).strip())
+        known = self._tasks.get(str(cells.get("task_id", "")).strip())
         if known is None:
-            rows.broken.append((None, number, NO_TASK if is_empty(cells.get("task_id")) else UNKNOWN_TASK))
+            defect = NO_TASK if is_empty(cells.get("task_id")) else UNKNOWN_TASK
+            rows.broken.append(Broken(None, found.number, found.row, defect, self._text(cells, None)))
             return
         campaign, responses = known
         rows.first_campaign = rows.first_campaign or campaign
+        demands = self.demands[campaign]
         try:
-            row, columns = read_row(cells, responses, self.demands[campaign])
+            meant = self._with_response(self.format.meant(found, demands.rubric), responses)
+            row, columns = read_row(meant, responses, demands)
         except BrokenRowError as error:
-            rows.broken.append((campaign, number, error.defect))
-        else:
-            rows.workers.add(row.annotator)
-            rows.accepted.append({**columns, **self._veiled(row), "row_number": number})
+            rows.broken.append(Broken(campaign, found.number, found.row, error.defect, self._text(cells, campaign)))
+            return
+        rows.workers.add(row.annotator)
+        place = {"row_number": found.number, "source_row": found.row}
+        rows.accepted.append({**columns, **self._veiled(row), **place})
+
+    def _with_response(self, cells: Cells, responses: Mapping[str, int]) -> Cells:
+        """Return an annotation with its response's id, where a vendor tells only its place in shown order."""
+        if self.format.is_own or not is_empty(cells.get("response_id")):
+            return cells
+        try:
+            place = whole_number(cells.get("position"))
+        except ValueError:
+            return cells
+        return {**cells, "response_id": next((name for name, at in responses.items() if at == place), None)}
+
+    def _text(self, cells: Cells, campaign: str | None) -> str:
+        known: set[str] = set()
+        if campaign is not None:
+            task_id = str(cells.get("task_id")).strip()
+            flags = (flag.name for flag in self.demands[campaign].rubric.flags)
+            known = {task_id, *self._tasks[task_id][1], *flags}
+        return without_identities(cells, self._fields, known)
+
+    @cached_property
+    def _fields(self) -> frozenset[str]:
+        attributes = (name for demands in self.demands.values() for name in demands.rubric.names)
+        return frozenset({*Row.model_fields, "position", *attributes})
 
     def _veiled(self, row: Row) -> dict[str, Any]:
         """Return what may name the worker in a row, with the pseudonym in its place."""
@@ -154,40 +262,14 @@ def _demands(lake: Lake, settings: Settings, campaign: str, *, simulated: bool) 
     return Demands(campaign, spec.vendor, spec.guideline_version, rubric, simulated, closed)
 
 
-def _known_tasks(lake: Lake, campaigns: list[str]) -> dict[str, tuple[str, frozenset[str]]]:
-    """Return the campaign and the response ids of each frozen task."""
+def _shared_attributes(demands: Mapping[str, Demands]) -> list[str]:
+    """Return the attributes that all of the vendor's rubrics have: no table may lack their columns."""
+    first, *others = [demand.rubric.names for demand in demands.values()]
+    return [name for name in first if all(name in names for names in others)]
+
+
+def _known_tasks(lake: Lake, campaigns: Iterable[str]) -> pl.DataFrame:
+    """Return campaign, task, response and place in shown order of all that the campaigns sent out."""
+    columns = {"campaign": pl.String, "task_id": pl.String, "response_id": pl.String, "position": pl.Int8}
     parts = [part for campaign in campaigns for part in lake.parts("annotation_tasks", {"campaign": campaign})]
-    frames = [pl.read_parquet(part, columns=["campaign", "task_id", "response_id"]) for part in parts]
-    if not frames:
-        return {}
-    tasks = pl.concat(frames).group_by("campaign", "task_id").agg("response_id")
-    return {task_id: (campaign, frozenset(responses)) for campaign, task_id, responses in tasks.iter_rows()}
-
-
-def _reader_by_content(path: Path) -> Reader:
-    """Return the reader for a text whose name does not tell: objects begin with a brace."""
-    with path.open(encoding="utf-8-sig") as file:
-        first = next((line for line in file if line.strip()), "")
-    return read_jsonl if first.lstrip().startswith("{") else read_csv
-
-
-def _encoding_defect(path: Path) -> Defect | None:
-    """Return what is wrong if a file is not UTF-8, with the first byte that shows it, counted from 0."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    done = 0
-    with path.open("rb") as file:
-        while True:
-            chunk = file.read(CHUNK_BYTES)
-            waiting = len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                place = done - waiting + error.start
-                return Defect(
-                    "wrong_encoding",
-                    f"the file is not UTF-8 at byte {place} (from 0): no row of it was read. "
-                    "Save it as UTF-8, and deliver it again.",
-                )
-            if not chunk:
-                return None
-            done += len(chunk)
+    return pl.concat([pl.DataFrame(schema=columns), *(pl.read_parquet(part, columns=list(columns)) for part in parts)])

@@ -179,7 +179,8 @@ WHOLE_FILES = {
         b"task_id,response_id,annotator,submitted_at,helpfulness,correctness,coherence,complexity,verbosity",
         "the file holds no row",
     ),
-    "unknown_format": ("a.xlsx", b"PK\x03\x04\xff", "neither JSON Lines nor CSV in UTF-8"),
+    "unknown_format": ("a.pdf", b"%PDF-1.7\xff\xfe", "none of JSON Lines, JSON, CSV, Parquet and Excel"),
+    "broken_archive": ("a.xlsx", b"PK\x03\x04\xff", "the archive is damaged"),
 }
 
 

@@ -1,0 +1,113 @@
+"""How a vendor's own columns and words become the fields of a canonical row: `mapping` in `config/vendors.yaml`.
+
+Belongs here: the shape of what a user writes. Does not belong here: reading files by it (`vendors.mapping`).
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from dagster_project.settings.rubric import Scale
+from dagster_project.settings.yaml_file import Strict
+
+
+class Source(Strict):
+    """Where a field's value is found, and what its words and numbers mean; a text alone is a ``path``.
+
+    A ``path`` is a column's name, or leads through nested JSON by dots (``meta.item.id``, ``turns.0.text``); a
+    ``value`` is the same in every row; a ``template`` puts columns into a text (``review:{item_id}``).
+    """
+
+    path: str | None = Field(default=None, min_length=1)
+    value: str | int | float | bool | None = None
+    template: str | None = Field(default=None, min_length=1)
+    scale: Scale | None = Field(default=None, description="the vendor's scale, laid over the rubric's")
+    words: dict[str, int | str | None] | None = Field(default=None, description="what the vendor's words stand for")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, given: Any) -> Any:
+        return {"path": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("path", "value", "template") if name in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError("give one of `path`, `value` and `template`")
+        return self
+
+
+Sources = dict[str, Source]
+
+
+class Long(Strict):
+    """One row a rating: which column names the attribute, and which holds the number.
+
+    ``names`` translates the vendor's names of attributes; others are taken as they are.
+    """
+
+    attribute: str = Field(min_length=1)
+    rating: Source
+    names: dict[str, str] = Field(default_factory=dict)
+
+
+class Mapping(Strict):
+    """From a vendor's rows to annotations.
+
+    A row is one annotation, unless it holds several: one for each element of the list at ``each``, one for each
+    of the groups of columns under ``annotators``, one for each of those under ``responses`` (in shown order). With
+    more than one of the three there is one annotation for each combination. Under ``long`` several rows make
+    one annotation.
+    """
+
+    fields: Sources = Field(min_length=1)
+    each: str | None = Field(default=None, min_length=1, description="path of a list in the row")
+    annotators: tuple[Sources, ...] = ()
+    responses: tuple[Sources, ...] = ()
+    long: Long | None = None
+    scale: Scale | None = Field(default=None, description="the vendor's scale of all attributes")
+    words: dict[str, int | str | None] = Field(default_factory=dict, description="for all attributes")
+    missing: tuple[str, ...] = Field(default=("N/A", "NA"), description="also before a reason in brackets")
+    timezone: str | None = Field(default=None, description="of times without an offset, such as Europe/Berlin")
+    time_format: str | None = Field(default=None, description="as in strptime, such as %d/%m/%Y %H:%M")
+    encoding: str = Field(default="utf-8", description="of texts without a byte order mark")
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1, description="found out if left out")
+    sheet: str | None = Field(default=None, description="of a workbook; the first if left out")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ValueError, OSError):
+                raise ValueError(f"there is no time zone `{name}`") from None
+        return name
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError:
+            raise ValueError(f"there is no encoding `{name}`") from None
+
+    @model_validator(mode="after")
+    def _names_what_it_must(self) -> Self:
+        groups = [{**self.fields, **by, **of} for by in self.annotators or ({},) for of in self.responses or ({},)]
+        for name in ("task_id", "annotator", "submitted_at"):
+            if not all(name in group for group in groups):
+                raise ValueError(f"nothing says where `{name}` is found")
+        if self.long and (self.annotators or self.responses):
+            raise ValueError("`long` goes with neither `annotators` nor `responses`")
+        return self
+
+    def named(self) -> set[str]:
+        """Return the names of all fields that something is mapped to."""
+        groups = (self.fields, *self.annotators, *self.responses)
+        names = {name for group in groups for name in group}
+        return names | set(self.long.names.values()) if self.long else names
