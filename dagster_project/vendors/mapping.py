@@ -79,7 +79,7 @@ class Columns:
             cells.setdefault("position", position)
         long = self.spec.long
         if long:
-            attribute = str(value_at(row, long.attribute) or "").strip()
+            attribute = _as_text(value_at(row, long.attribute)).strip()
             cells[long.names.get(attribute, attribute)] = self._value(row, long.rating)
         return cells
 
@@ -87,7 +87,7 @@ class Columns:
         if source.path is not None:
             value = value_at(row, source.path)
         elif source.template is not None:
-            value = _PLACEHOLDER.sub(lambda found: str(value_at(row, found[1]) or ""), source.template)
+            value = _PLACEHOLDER.sub(lambda found: _as_text(value_at(row, found[1])), source.template)
         else:
             value = source.value
         return None if self._is_missing(value) else value
@@ -129,6 +129,10 @@ def value_at(row: Any, path: str) -> Any:
     if isinstance(row, Mapping):
         return value_at(row.get(head), rest)
     return value_at(value_at(row, head), rest) if isinstance(row, list) else None
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _replaced(row: Any, path: list[str], element: Any) -> Any:

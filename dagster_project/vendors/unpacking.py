@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from dagster_project.vendors.canonical import Defect
 from dagster_project.whole_files import PRIVATE
@@ -132,7 +132,7 @@ def _unzip(raw: Path, target: Path, max_bytes: int) -> Plain:
             if len(names) != 1:
                 raise _RefusedError(NOT_ONE_FILE)
             with archive.open(names[0]) as stream:
-                is_cut = _copy(stream, target, _counted(raw, max_bytes))
+                is_cut = _copy(cast(zipfile.ZipExtFile, stream), target, _counted(raw, max_bytes))
             return Plain(target, _kind(target), PurePosixPath(names[0].filename).suffix.lower(), is_cut)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, ValueError):
         raise _RefusedError(BROKEN_ARCHIVE) from None
@@ -155,12 +155,12 @@ def _counted(raw: Path, max_bytes: int) -> Callable[[int], None]:
     return check
 
 
-def _copy(stream: IO[bytes], target: Path, check: Callable[[int], None]) -> bool:
+def _copy(stream: gzip.GzipFile | zipfile.ZipExtFile, target: Path, check: Callable[[int], None]) -> bool:
     """Unpack a stream; return whether it breaks off."""
     done = 0
     with _private(target) as file:
         try:
-            while chunk := stream.read(CHUNK_BYTES):
+            while chunk := stream.read1(CHUNK_BYTES):
                 done += len(chunk)
                 check(done)
                 file.write(chunk)
