@@ -18,6 +18,7 @@ from dagster_project.cli import (
     diff,
     explain,
     prompts,
+    quarantine,
     release,
     responses,
     run,
@@ -41,6 +42,7 @@ app.add_typer(prompts.app, name="prompts")
 app.command("backfill")(backfill.backfill)
 app.add_typer(responses.app, name="responses")
 app.add_typer(campaign.app, name="campaign")
+app.add_typer(quarantine.app, name="quarantine")
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)
 app.command("verify")(release.verify_release)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.quarantine import list_rows
 from dagster_project.cli.terminal import open_console
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
@@ -41,14 +41,7 @@ def show(campaign: Campaign) -> None:
 @app.command("quarantine")
 def quarantine(campaign: Campaign) -> None:
     """List the delivered rows that break a rule: file, row, rule, and what to do."""
-    settings, console = Settings.from_environment(), open_console()
-    settings.campaign(campaign)
-    rows = Lake(settings.home.lake).read("quarantine", {"campaign": campaign})
-    for row in rows.sort("file", "row_number").iter_rows(named=True):
-        place = escape(f"{row['file']}, row {row['row_number']}")
-        console.print(f"{place}: [yellow]{row['rule']}[/] {escape(row['message'])}", soft_wrap=True, highlight=False)
-    if rows.is_empty():
-        console.print("No row is quarantined.")
+    list_rows(campaign)
 
 
 @app.command("close")

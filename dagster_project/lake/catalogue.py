@@ -360,6 +360,23 @@ _table(
 )
 
 _table(
+    "delivery_accounts",
+    "annotations",
+    ("campaign",),
+    ("delivery_id",),
+    "Each delivered file's account, and that of all files: what came, and what became of it.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("deliveries.campaign",)),
+    Column("delivery_id", STRING, "hash of the file's bytes; `total` for all of them", ("deliveries.delivery_id",)),
+    Column("file", STRING, "the file's name in the inbox; null for the total", ("intake.file",), nullable=True),
+    Column("delivered", pa.int64(), "annotations of the campaign that came", ("intake.rows",)),
+    *(
+        Column(fate, pa.int64(), f"of these, how many are {fate}", ("annotation_fates.fate",))
+        for fate in ("used", "superseded", "duplicate", "withdrawn", "quarantined")
+    ),
+    Column("unaccounted", pa.int64(), "what is left over; 0, or rows were lost", ("annotation_fates.fate",)),
+)
+
+_table(
     "annotator_quality",
     "annotator_quality",
     ("campaign",),

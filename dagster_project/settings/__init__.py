@@ -20,7 +20,6 @@ from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
 from dagster_project.settings.curation import Completion, CurationFile, Selection
 from dagster_project.settings.home import Home
 from dagster_project.settings.licences import LicencesFile
-from dagster_project.settings.mappings import Mapping
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.personal_data import PersonalDataFile
 from dagster_project.settings.releases import ReleaseSpec, base_version
@@ -39,7 +38,6 @@ __all__ = [
     "Endpoint",
     "Home",
     "LicencesFile",
-    "Mapping",
     "ModelSpec",
     "ModelsFile",
     "Pairing",

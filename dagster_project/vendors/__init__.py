@@ -6,6 +6,7 @@ or any vendor's behaviour (`simulation`). Vendors stand outside: the outbox goes
 comes in, and nothing else connects the two.
 """
 
+from dagster_project.vendors.again import TakenAgain, take_again
 from dagster_project.vendors.campaigns import CampaignStatus, Closing, Received, close, is_closed, received, status
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
@@ -23,6 +24,7 @@ __all__ = [
     "Merged",
     "Pseudonyms",
     "Received",
+    "TakenAgain",
     "TakenIn",
     "TopUp",
     "close",
@@ -37,5 +39,6 @@ __all__ = [
     "received",
     "round_path",
     "status",
+    "take_again",
     "take_in",
 ]

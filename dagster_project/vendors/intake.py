@@ -119,15 +119,15 @@ class Desk:
             path.unlink()
         return taken
 
-    def enter(self, raw: RawCopy, name: str) -> TakenIn:
-        """Write a file's rows down, those of `intake` last."""
+    def enter(self, raw: RawCopy, name: str, received_at: datetime | None = None) -> TakenIn:
+        """Write a file's rows down, those of `intake` last; ``received_at`` is now unless it came earlier."""
         with _Entry(self, raw) as entry:
             for rows in self.sorter.sort(raw):
                 entry.add(rows)
             shown = _shown_name(name, raw, entry.names)
             entry.close_off(shown, entry.first_campaign or self.sorter.default_campaign)
             self.pseudonyms.remember(entry.workers)
-        for receipt in entry.receipts(shown):
+        for receipt in entry.receipts(shown, received_at or datetime.now(UTC)):
             part = pa.Table.from_pylist([receipt], schema=TABLES["intake"].schema)
             self.lake.add("intake", {"campaign": receipt["campaign"]}, raw.delivery_id, part)
         return TakenIn(
@@ -196,7 +196,7 @@ class _Entry(ExitStack):
                 self.rules.update(own["rule"].to_list())
                 self._write("quarantine", campaign, own)
 
-    def receipts(self, file: str) -> list[dict[str, Any]]:
+    def receipts(self, file: str, received_at: datetime) -> list[dict[str, Any]]:
         """Return one row of `intake` for each campaign that the file has rows of."""
         common = {
             "delivery_id": self.raw.delivery_id,
@@ -204,7 +204,7 @@ class _Entry(ExitStack):
             "file": file,
             "bytes": self.raw.bytes,
             "file_rows": self.good.total() + self.bad.total(),
-            "received_at": datetime.now(UTC),
+            "received_at": received_at,
         }
         return [
             common

@@ -14,8 +14,8 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dagster_project.settings import Mapping as Spec
 from dagster_project.settings import Rubric
+from dagster_project.settings.mappings import Mapping as Spec
 from dagster_project.settings.mappings import Source, Sources
 from dagster_project.settings.rubric import Scale
 from dagster_project.vendors.canonical import BrokenRowError, Cells, Defect, Row, is_empty

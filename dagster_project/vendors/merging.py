@@ -22,14 +22,16 @@ class Merged:
 
 
 def merge(lake: Lake, campaign: str) -> Merged:
-    """Make `annotations` and `annotation_fates` of a campaign again from all that was delivered."""
+    """Make a campaign's `annotations`, fates and accounts again from all that was delivered."""
     partition = {"campaign": campaign}
     with Session() as session:
         for table in ("deliveries", "quarantine", "intake", "annotation_tasks"):
             session.table(lake, table, partition)
         session.create("annotation_fates", "annotation/fates")
         session.create("annotations", "annotation/used_annotations")
+        session.create("delivery_accounts", "annotation/delivery_accounts", partition)
         lake.write("annotation_fates", partition, session.arrow("annotation_fates"))
+        lake.write("delivery_accounts", partition, session.arrow("delivery_accounts"))
         lake.write("annotations", partition, session.arrow("annotations"))
         counts = session.query("annotation/fate_counts")
     return Merged(**dict(counts.iter_rows()))

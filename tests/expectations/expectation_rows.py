@@ -113,6 +113,11 @@ SOUND: dict[str, Rows] = {
         *({"row_number": n, "fate": "used"} for n in range(9)),
         {"row_number": 10, "fate": "superseded", "rule": "later_revision"},
     ],
+    "delivery_accounts": [
+        {"delivery_id": name, "delivered": 9, "used": 8, "superseded": 0, "duplicate": 1, "withdrawn": 0}
+        | {"quarantined": 0, "unaccounted": 0}
+        for name in ("d1", "total")
+    ],
     "annotator_quality": [
         *(annotator(name) for name in "abcd"),
         annotator("e", trusted=False, rule="max_bias", figure=1.4, threshold=0.9),
@@ -182,6 +187,13 @@ BROKEN: dict[str, list[Rows]] = {
         ],
     ],
     "annotation_fates": [[{"row_number": 1, "fate": "lost", "rule": None}] * 2],
+    "delivery_accounts": [
+        [
+            {"delivery_id": "d1", "delivered": 9, "used": 7, "superseded": 0, "duplicate": 1, "withdrawn": 0}
+            | {"quarantined": 0, "unaccounted": 1}
+        ]
+        * 2,
+    ],
     "annotator_quality": [
         [annotator("a", trusted=False, straight_lining=1.5, identical=-0.1, flagged=2.0), annotator("a")],
     ],
