@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PROJECT_FILES := dagster_project assets bench tests
 
-.PHONY: help setup release ui test test-fast bench lint lock
+# `label-studio` is the name of a folder too.
+.PHONY: label-studio help setup release ui annotate test test-fast bench lint lock
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +22,17 @@ release: setup  ## the whole lineage on the embedded model, to a release
 
 ui: setup  ## the Dagster UI at http://127.0.0.1:3000
 	@$(BIN)/steerworks ui
+
+.label-studio/.installed: label-studio/requirements.lock label-studio/build.lock
+	$(PYTHON) -m venv .label-studio
+	.label-studio/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r label-studio/build.lock
+	.label-studio/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-build-isolation -r label-studio/requirements.lock
+	@touch $@
+
+label-studio: .label-studio/.installed
+
+annotate: setup label-studio  ## annotate CAMPAIGN=… with Label Studio on this machine
+	@$(BIN)/steerworks annotate serve $(CAMPAIGN)
 
 test: setup lint  ## all checks and tests
 	$(BIN)/pytest
@@ -40,3 +52,5 @@ lint: setup
 
 lock:  ## resolve the dependencies anew (needs uv on the PATH)
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file requirements.lock
+	uv pip compile label-studio/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file label-studio/requirements.lock
+	uv pip compile label-studio/build.in --constraint label-studio/requirements.lock --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --upgrade --quiet --output-file label-studio/build.lock

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bench.cases.again import again
 from bench.cases.cells import cells
+from bench.cases.intake import intake
 from bench.cases.killed import kill, storm_kill
 from bench.cases.memory import memory
 from bench.cases.orchestrated import orchestrated
@@ -29,6 +30,7 @@ CASES: dict[str, Case] = {
     "orchestrated": orchestrated,
     "cells": cells,
     "memory": memory,
+    "intake": intake,
 }
 
 DEFAULT = ("fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill", "orchestrated")

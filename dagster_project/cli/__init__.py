@@ -13,18 +13,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from dagster_project.cli import (
+    annotate,
     backfill,
     campaign,
     diff,
     explain,
+)
     prompts,
     quarantine,
     release,
     responses,
     run,
     simulate,
+<<<<<<< HEAD
     splits,
     sql,
+=======
+>>>>>>> 5138559 (Annotate with Label Studio on this machine: tasks to it, annotations from it as they are made and changed; read Argilla and Scale; bench the intake)
     ui,
     vault,
 )
@@ -42,6 +47,7 @@ app.add_typer(prompts.app, name="prompts")
 app.command("backfill")(backfill.backfill)
 app.add_typer(responses.app, name="responses")
 app.add_typer(campaign.app, name="campaign")
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)

@@ -65,7 +65,8 @@ class Lake:
     def adding(self, table: str, partition: Partition, part: str) -> Iterator[Callable[[pa.Table], None]]:
         """Give a function by which a part of a table that is only ever added to is written, some rows at a time.
 
-        Each call's rows are sorted by the grain and become a row group; the part is there whole when the block ends.
+        The rows come in the order of the grain. Each call's rows become a row group; the part is there whole when the
+        block ends.
 
         Raises:
             ValueError: as `write`.
@@ -73,7 +74,7 @@ class Lake:
         described = self._described(table, "added")
         path = self._folder(described, partition) / f"{part}.parquet"
         with streaming_parquet(path, described.schema) as write:
-            yield lambda rows: write(in_shape(described, rows)) if rows.num_rows else None
+            yield lambda rows: write(_in_columns(described, rows)) if rows.num_rows else None
 
     @contextmanager
     def streaming(self, table: str, partition: Partition) -> Iterator[Callable[[pa.Table], None]]:
@@ -170,12 +171,16 @@ def in_shape(table: Table, rows: pl.DataFrame | pa.Table) -> pa.Table:
     Raises:
         ValueError: a column is missing, or holds a null where none may be.
     """
+    return _in_columns(table, rows).sort_by([(name, "ascending") for name in table.grain])
+
+
+def _in_columns(table: Table, rows: pl.DataFrame | pa.Table) -> pa.Table:
     arrow = rows if isinstance(rows, pa.Table) else rows.to_arrow()
     if missing := set(table.column_names) - set(arrow.column_names):
         raise ValueError(f"{table.name}: these columns are missing: {sorted(missing)}")
     arrow = arrow.select(table.column_names)
     _require_no_nulls(table, arrow)
-    return arrow.cast(table.schema).sort_by([(name, "ascending") for name in table.grain])
+    return arrow.cast(table.schema)
 
 
 def _require_no_nulls(table: Table, rows: pa.Table) -> None:

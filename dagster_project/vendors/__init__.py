@@ -11,6 +11,7 @@ from dagster_project.vendors.campaigns import CampaignStatus, Closing, Received,
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.intake import TakenIn, take_in
+from dagster_project.vendors.label_studio import Studio, pull, push
 from dagster_project.vendors.merging import Merged, merge
 from dagster_project.vendors.outbox import export_round, round_path
 from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks, frozen_rubric
@@ -24,6 +25,7 @@ __all__ = [
     "Merged",
     "Pseudonyms",
     "Received",
+    "Studio",
     "TakenAgain",
     "TakenIn",
     "TopUp",
@@ -36,6 +38,8 @@ __all__ = [
     "merge",
     "order_top_ups",
     "pending",
+    "pull",
+    "push",
     "received",
     "round_path",
     "status",

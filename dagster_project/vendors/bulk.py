@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,25 +57,26 @@ class Bulk:
     demands: dict[str, Demands]
     tasks: pl.DataFrame
 
-    def accept(self, block: bytes, lines: Sequence[str | None]) -> pl.DataFrame | None:
-        """Return the lines beyond doubt as columns of `deliveries`; ``block`` is their bytes.
+    def accept(self, block: bytes) -> tuple[pl.DataFrame, list[str]] | None:
+        """Return the lines beyond doubt as columns of `deliveries`, and the names of their fields.
 
-        ``place`` counts the lines from 0; ``worker`` is the vendor's id. None if no line looks like a row at all.
+        ``place`` counts the block's lines from 0; ``worker`` is the vendor's id. None if no line looks like a row.
         """
-        names = self.names(lines)
+        names = self._names(block)
         takers = [
             demands
             for demands in self.demands.values()
             if not demands.closed and set(demands.rubric.names) <= set(names)
         ]
-        if not takers or not block:
+        if not takers or not block.endswith(b"\n"):
             return None
-        texts = pl.Series("line", lines, dtype=pl.String)
-        alike = texts.str.contains(self._shape(names)).fill_null(value=False)
-        sure = block if alike.all() else "\n".join(texts.filter(alike).to_list()).encode()
+        lines = pl.Series([block[:-1].decode()]).str.split("\n").explode()
+        alike = lines.str.contains(self._shape(names))
+        sure = block if alike.all() else "\n".join(lines.filter(alike).to_list()).encode()
         rows = self._parsed(sure, names).with_columns(place=alike.arg_true())
-        rows = rows.join(self._known, on=["task_id", "response_id"], how="inner", maintain_order="left")
-        return pl.concat([self._good(rows, demands) for demands in takers]).sort("place")
+        known = self._known.filter(pl.col("task_id").is_in(rows["task_id"].unique().implode()))
+        rows = rows.join(known, on=["task_id", "response_id"], how="inner", maintain_order="left")
+        return pl.concat([self._good(rows, demands) for demands in takers]).sort("place"), names
 
     @cached_property
     def _known(self) -> pl.DataFrame:
@@ -87,11 +87,11 @@ class Bulk:
     def _attributes(self) -> set[str]:
         return {name for demands in self.demands.values() for name in demands.rubric.names}
 
-    def names(self, lines: Sequence[str | None]) -> list[str]:
+    def _names(self, block: bytes) -> list[str]:
         """Return the fields of the first line, in their order; none if it is no row of ratings."""
         try:
-            content = json.loads(next(line for line in lines if line and line.strip()))
-        except (ValueError, StopIteration, RecursionError):
+            content = json.loads(block.lstrip().partition(b"\n")[0])
+        except (ValueError, RecursionError):
             return []
         return list(content) if isinstance(content, dict) and content.keys() >= _NEEDED else []
 

@@ -34,9 +34,9 @@ TOO_LONG = Defect("row_too_long", "this row has more than 16 million characters:
 
 def read_jsonl(path: Path, _required: Collection[str] = ()) -> Iterator[tuple[int, Cells | Defect]]:
     """Yield each line's number and object; blank lines are passed over, but counted."""
-    for first, _, lines in line_blocks(path):
-        for number, line in enumerate(lines, start=first):
-            if line is None or line.strip():
+    for first, block in line_blocks(path):
+        for number, line in enumerate(lines_of(block), start=first):
+            if line.strip():
                 yield number, read_line(line)
 
 
@@ -45,11 +45,10 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n")
 
 
-def line_blocks(path: Path) -> Iterator[tuple[int, bytes, list[str | None]]]:
-    """Yield the lines of a file some megabytes at a time: the number of the first, their bytes, and the lines.
+def line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file some megabytes at a time: the number of the first, and their bytes with the breaks.
 
-    Lines are without their breaks, but for a last one that has none and ends in ``CUT``; None stands for one that is
-    too long.
+    A last line without a break comes by itself. Of one that is too long only the beginning is kept.
     """
     number, carried = 1, bytearray()
     with path.open("rb") as file:
@@ -60,25 +59,23 @@ def line_blocks(path: Path) -> Iterator[tuple[int, bytes, list[str | None]]]:
             if not end:
                 carried += chunk if len(carried) < LONGEST_ROW else b""
                 continue
-            block = bytes(carried) + chunk[:end]
+            block = bytes(carried) + chunk[:end] if carried else chunk[:end]
             carried = bytearray(chunk[end:])
-            lines = _lines_of(block)
-            yield number, block, lines
-            number += len(lines)
+            yield number, block
+            number += block.count(b"\n")
     if carried:
-        yield number, b"", [None if len(carried) >= LONGEST_ROW else carried.decode(errors="surrogateescape") + CUT]
+        yield number, bytes(carried)
 
 
-def _lines_of(block: bytes) -> list[str | None]:
-    lines: list[str | None] = block.decode().split("\n")[:-1]  # type: ignore[assignment]
-    if len(block) >= LONGEST_ROW:
-        return [line if line is not None and len(line) < LONGEST_ROW else None for line in lines]
-    return lines
+def lines_of(block: bytes) -> list[str]:
+    """Return the lines of a block without their breaks; a last one without a break ends in ``CUT``."""
+    *lines, last = block.decode(errors="surrogateescape").split("\n")
+    return [*lines, last + CUT] if last else lines
 
 
-def read_line(line: str | None) -> Cells | Defect:
-    """Return the object of a line, or what is wrong with it; None is a line that is too long."""
-    if line is None:
+def read_line(line: str) -> Cells | Defect:
+    """Return the object of a line, or what is wrong with it."""
+    if len(line) >= LONGEST_ROW:
         return TOO_LONG
     try:
         content = _loads(line.removesuffix(CUT))

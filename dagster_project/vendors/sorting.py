@@ -34,7 +34,7 @@ from dagster_project.vendors.canonical import (
 )
 from dagster_project.vendors.formats import Format, Found
 from dagster_project.vendors.identities import Pseudonyms
-from dagster_project.vendors.jsonl import line_blocks, read_jsonl, read_line
+from dagster_project.vendors.jsonl import line_blocks, lines_of, read_jsonl, read_line
 from dagster_project.vendors.redaction import without_identities
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
@@ -154,30 +154,33 @@ class Sorter:
 
     def _lines(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
         """Sort lines in bulk, and one by one where there is any doubt; the next lines are looked at meanwhile."""
-        waiting: deque[tuple[int, list[str | None], Future[pl.DataFrame | None]]] = deque()
+        waiting: deque[tuple[int, bytes, Future[tuple[pl.DataFrame, list[str]] | None]]] = deque()
         with ThreadPoolExecutor(BLOCKS_AT_ONCE) as threads:
-            for first, block, lines in line_blocks(file.path):
-                waiting.append((first, lines, threads.submit(self._bulk.accept, block, lines)))
+            for first, block in line_blocks(file.path):
+                waiting.append((first, block, threads.submit(self._bulk.accept, block)))
                 if len(waiting) > BLOCKS_AT_ONCE:
                     yield from self._sort_lines(*waiting.popleft())
             while waiting:
                 yield from self._sort_lines(*waiting.popleft())
 
     def _sort_lines(
-        self, first: int, lines: list[str | None], looked_at: Future[pl.DataFrame | None]
+        self, first: int, block: bytes, looked_at: Future[tuple[pl.DataFrame, list[str]] | None]
     ) -> Iterator[tuple[SortedRows, int]]:
-        rows, places = SortedRows(), pl.Series(range(len(lines)), dtype=pl.Int64)
-        accepted = looked_at.result()
-        if accepted is not None and accepted.height:
+        rows, count, found = SortedRows(), block.count(b"\n") or 1, looked_at.result()
+        sure = pl.Series(dtype=pl.Int64)
+        if found is not None and found[0].height:
+            accepted, names = found
+            sure = accepted["place"].cast(pl.Int64)
             self._take(rows, accepted, first)
-            rows.fields.update(self._bulk.names(lines))
-            places = places.filter(~places.is_in(accepted["place"].cast(pl.Int64).implode()))
-        for place in places:
-            line = lines[place]
-            if line is None or line.strip():
-                self._sort_one(rows, Found(first + place, first + place, read_line(line)))
+            rows.fields.update(names)
+        if len(sure) < count:
+            lines = lines_of(block)
+            places = pl.Series(range(len(lines)), dtype=pl.Int64)
+            for place in places.filter(~places.is_in(sure.implode())):
+                if lines[place].strip():
+                    self._sort_one(rows, Found(first + place, first + place, read_line(lines[place])))
         if rows.accepted or rows.broken or rows.many is not None:
-            yield rows, first + len(lines) - 1
+            yield rows, first + count - 1
 
     def _take(self, rows: SortedRows, accepted: pl.DataFrame, first: int) -> None:
         workers = accepted["worker"].unique().to_list()
