@@ -397,6 +397,22 @@ _table(
     Column("rule", STRING, "the first rule broken", ("annotations.scores",), nullable=True),
     Column("figure", pa.float64(), "the figure that breaks it", ("annotations.scores",), nullable=True),
     Column("threshold", pa.float64(), "what the rule allows", (), nullable=True),
+    Column("ratings", pa.int64(), "numbers given", ("annotations.scores",), nullable=True),
+    Column("seconds_per_task", pa.float64(), "median time for a task", ("annotations.seconds",), nullable=True),
+    Column("agreement", pa.float64(), "share of the others' ratings that are the same", ("annotations.scores",), True),
+    Column("agreement_low", pa.float64(), "lower end of its interval at 95 %", ("annotations.scores",), True),
+    Column("agreement_high", pa.float64(), "upper end of its interval at 95 %", ("annotations.scores",), True),
+    Column(
+        "first_preferred",
+        pa.float64(),
+        "share of preferences for what was shown first",
+        ("annotations.preference",),
+        True,
+    ),
+    Column("preferences", pa.int64(), "preferences given", ("annotations.preference",), nullable=True),
+    Column(
+        "identical_by_chance", pa.float64(), "`identical` of all other pairs together", ("annotations.scores",), True
+    ),
 )
 
 _table(

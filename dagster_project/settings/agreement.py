@@ -15,8 +15,8 @@ from dagster_project.settings.yaml_file import Strict
 class TrustRules(Strict):
     """An annotator who breaks one of these is untrusted; null switches a rule off.
 
-    The first that is broken is named: bias, deviation, straight-lining, identical. Shares are in
-    [0, 1]; deviations are in steps of the rubric's scale.
+    The first that is broken is named: bias, deviation, straight-lining, identical, seconds, agreement, position
+    bias. Shares are in [0, 1]; deviations are in steps of the rubric's scale.
     """
 
     min_tasks: int = Field(default=8, ge=1, description="fewer tasks than this are no evidence")
@@ -25,6 +25,9 @@ class TrustRules(Strict):
     max_straight_lining: float | None = Field(default=0.6, gt=0, le=1, description="tasks rated with one number")
     max_identical: float | None = Field(default=0.8, gt=0, le=1, description="shared tasks rated exactly as another")
     min_shared_tasks: int = Field(default=6, ge=2, description="shared tasks before copying is judged")
+    min_seconds: float | None = Field(default=None, gt=0, description="median time for a task, where the vendor tells")
+    min_agreement: float | None = Field(default=None, gt=0, le=1, description="against the upper end of its interval")
+    max_position_bias: float | None = Field(default=None, gt=0, le=1, description="|2 x share of first preferred - 1|")
 
 
 class AgreementPolicy(Strict):

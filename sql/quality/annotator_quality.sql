@@ -2,12 +2,16 @@
 -- Distances are in steps of the scale, from the mean of all others who rated the same response of the same task,
 -- over all responses and attributes; a mean of the others is (sum - x) / (n - 1), so that
 -- x is (n * x - sum) / (n - 1) away from it. Two annotators whose tasks are too often identical are both set
--- aside, since ratings cannot tell who copied. A figure without evidence is null, and breaks no rule.
+-- aside, since ratings cannot tell who copied; beside their share stands that of all other pairs, which is chance.
+-- Agreement is the share of the others' ratings that are the same number; its interval is Wilson's at 95 %, over tasks, as
+-- ratings within a task are not independent. A figure without evidence is null, and breaks no rule.
 -- inputs: annotations, rubric
--- parameters: min_tasks, max_deviation, max_bias, max_straight_lining, max_identical, min_shared_tasks
+-- parameters: min_tasks, max_deviation, max_bias, max_straight_lining, max_identical, min_shared_tasks, min_seconds,
+-- min_agreement, max_position_bias
 -- grain: annotator
 -- output: campaign, annotator, vendor, tasks, deviation, bias, straight_lining, identical, identical_with,
--- shared_tasks, flagged, trusted, rule, figure, threshold
+-- shared_tasks, flagged, trusted, rule, figure, threshold, ratings, seconds_per_task, agreement, agreement_low,
+-- agreement_high, first_preferred, preferences, identical_by_chance
 with annotators as (
     select
         annotator,
@@ -32,12 +36,55 @@ ratings as (
 
 beside_others as (
     select
+        task_id,
         annotator,
         score,
         count(*) over same_thing as raters,
-        sum(score) over same_thing as sum_of_all
+        sum(score) over same_thing as sum_of_all,
+        count(*) over (partition by task_id, response_id, position, score) as raters_of_same
     from ratings
     window same_thing as (partition by task_id, response_id, position)
+),
+
+agreements as (
+    select
+        annotator,
+        count(distinct task_id)::double as tasks,
+        sum(raters_of_same - 1) / sum(raters - 1) as agreement
+    from beside_others
+    where raters > 1
+    group by annotator
+),
+
+intervals as (
+    select
+        annotator,
+        agreement,
+        (agreement + 1.9208 / tasks) / (1 + 3.8416 / tasks) as middle,
+        1.96 * sqrt(agreement * (1 - agreement) / tasks + 0.9604 / (tasks * tasks)) / (1 + 3.8416 / tasks) as reach
+    from agreements
+),
+
+sessions as (
+    select task_id, annotator, max(seconds)::double as seconds, min(preference) as preference
+    from annotations
+    group by task_id, annotator
+),
+
+manners as (
+    select
+        annotator,
+        median(seconds) as seconds_per_task,
+        count(preference) as preferences,
+        count(*) filter (where preference < 0) / nullif(count(preference), 0) as first_preferred
+    from sessions
+    group by annotator
+),
+
+amounts as (
+    select annotator, count(*) as ratings
+    from ratings
+    group by annotator
 ),
 
 distances as (
@@ -87,6 +134,7 @@ likenesses as (
         one.annotator,
         other.annotator as identical_with,
         count(*) as shared_tasks,
+        count(*) filter (where one.all_scores = other.all_scores) as same_tasks,
         count(*) filter (where one.all_scores = other.all_scores) / count(*) as identical
     from rated_tasks as one
     join rated_tasks as other on one.task_id = other.task_id and one.annotator <> other.annotator
@@ -94,8 +142,15 @@ likenesses as (
     having count(*) >= $min_shared_tasks
 ),
 
+-- each pair stands in the likenesses twice
 likest as (
-    select annotator, identical_with, shared_tasks, identical
+    select
+        annotator,
+        identical_with,
+        shared_tasks,
+        identical,
+        (sum(same_tasks) over () - 2 * same_tasks)
+        / nullif(sum(shared_tasks) over () - 2 * shared_tasks, 0) as identical_by_chance
     from likenesses
     qualify
         row_number() over (
@@ -116,8 +171,19 @@ records as (
         likest.identical,
         likest.identical_with,
         coalesce(likest.shared_tasks, 0) as shared_tasks,
-        annotators.flagged
+        annotators.flagged,
+        coalesce(amounts.ratings, 0) as ratings,
+        manners.seconds_per_task,
+        intervals.agreement,
+        greatest(intervals.middle - intervals.reach, 0) as agreement_low,
+        least(intervals.middle + intervals.reach, 1) as agreement_high,
+        manners.first_preferred,
+        manners.preferences,
+        likest.identical_by_chance
     from annotators
+    left join amounts using (annotator)
+    left join manners using (annotator)
+    left join intervals using (annotator)
     left join habits using (annotator)
     left join deviations using (annotator)
     left join likest using (annotator)
@@ -133,7 +199,11 @@ broken_rules as (
             (1, 'bias', abs(records.bias), $max_bias::double),
             (2, 'deviation', records.deviation, $max_deviation::double),
             (3, 'straight_lining', records.straight_lining, $max_straight_lining::double),
-            (4, 'identical', records.identical, $max_identical::double)
+            (4, 'identical', records.identical, $max_identical::double),
+            -- What must not be too small stands here negative.
+            (5, 'seconds', -records.seconds_per_task, -$min_seconds::double),
+            (6, 'agreement', -records.agreement_high, -$min_agreement::double),
+            (7, 'position_bias', abs(2 * records.first_preferred - 1), $max_position_bias::double)
         ) as rules (place, rule, figure, threshold)
     where records.tasks >= $min_tasks and rules.figure > rules.threshold
     qualify row_number() over (partition by records.annotator order by rules.place) = 1
@@ -153,8 +223,16 @@ select
     records.flagged,
     broken_rules.rule is null as trusted,
     broken_rules.rule,
-    broken_rules.figure,
-    broken_rules.threshold
+    abs(broken_rules.figure) as figure,
+    abs(broken_rules.threshold) as threshold,
+    records.ratings,
+    records.seconds_per_task,
+    records.agreement,
+    records.agreement_low,
+    records.agreement_high,
+    records.first_preferred,
+    records.preferences,
+    records.identical_by_chance
 from records
 left join broken_rules using (annotator)
 order by records.annotator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -98,6 +99,58 @@ def test_a_negative_bias_breaks_the_rule_too() -> None:
             ratings.rate(f"t{task}", annotator, [score, task % 2])
     row = records(ratings, max_bias=0.4)["c"]
     assert (row["bias"], row["rule"], row["figure"]) == (-0.5, "bias", 0.5)
+
+
+def test_agreement_is_the_share_of_the_others_with_the_same_number() -> None:
+    ratings = Ratings()
+    for task in range(20):
+        ratings.rate(f"t{task}", "a", [4, 2]).rate(f"t{task}", "b", [4, 1]).rate(f"t{task}", "c", [4, 2])
+    found = records(ratings)
+    assert of_all(found, "agreement") == {"a": 0.75, "b": 0.5, "c": 0.75}
+    assert of_all(found, "ratings") == {"a": 40, "b": 40, "c": 40}
+    low, high = wilson(0.5, 20)
+    assert (found["b"]["agreement_low"], found["b"]["agreement_high"]) == (pytest.approx(low), pytest.approx(high))
+    assert records(ratings, min_agreement=high - 0.01)["b"]["trusted"]
+    assert records(ratings, min_agreement=high + 0.01)["b"]["rule"] == "agreement"
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    z = 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return middle - reach, middle + reach
+
+
+def test_who_nearly_always_prefers_what_is_shown_first_is_found_where_a_rule_says_so() -> None:
+    ratings = Ratings()
+    for task in range(10):
+        ratings.rate(f"t{task}", "a", [task % 4, 1], [1, task % 3], preference=-2 if task else 1)
+        ratings.rate(f"t{task}", "b", [task % 4, 1], [2, task % 3], preference=-1 if task % 2 else 1)
+    found = records(ratings, max_position_bias=0.7, max_identical=None)
+    assert (found["a"]["first_preferred"], found["a"]["preferences"]) == (0.9, 10)
+    assert (found["a"]["rule"], found["a"]["figure"], found["b"]["rule"]) == ("position_bias", 0.8, None)
+
+
+def test_the_time_of_a_task_is_judged_where_a_rule_says_so_and_the_vendor_tells() -> None:
+    ratings = Ratings()
+    for task in range(9):
+        ratings.rate(f"t{task}", "a", [task % 4, 1]).rate(f"t{task}", "b", [task % 4, 2])
+    for row in ratings.annotations:
+        row["seconds"] = float(int(row["task_id"][1:]) + 1) if row["annotator"] == "a" else None
+    found = records(ratings, min_seconds=6)
+    assert of_all(found, "seconds_per_task") == {"a": 5.0, "b": None}
+    assert (found["a"]["rule"], found["a"]["figure"], found["a"]["threshold"]) == ("seconds", 5.0, 6.0)
+    assert found["b"]["trusted"]
+
+
+def test_beside_the_likest_pair_stands_how_alike_all_others_are() -> None:
+    ratings = Ratings()
+    for task in range(8):
+        for annotator, score in {"a": task % 4, "b": task % 4, "c": 4 if task else 0, "d": 3}.items():
+            ratings.rate(f"t{task}", annotator, [score, 1])
+    found = records(ratings)
+    assert (found["a"]["identical"], found["a"]["identical_with"]) == (1.0, "b")
+    assert found["a"]["identical_by_chance"] == pytest.approx(6 / 40)
 
 
 def flawed_panel(seed: int, tasks: int) -> Ratings:
