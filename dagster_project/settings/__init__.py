@@ -118,8 +118,9 @@ class Settings:
                     f"{self.folder / 'campaigns.yaml'}: campaign `{slug}` names the vendor `{campaign.vendor}`, "
                     f"which vendors.yaml does not have. It has: {', '.join(sorted(self.vendors.vendors))}."
                 )
-            if campaign.pairing and campaign.pairing.models:
-                self._require_models(f"campaigns.yaml: campaign `{slug}`", campaign.pairing.models)
+            if pairing := campaign.pairing:
+                named = (*(pairing.models or ()), *pairing.weights, *((pairing.baseline,) if pairing.baseline else ()))
+                self._require_models(f"campaigns.yaml: campaign `{slug}`", tuple(dict.fromkeys(named)))
         return campaigns
 
     def campaign(self, slug: str) -> Campaign:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,27 @@ from dagster_project.settings.yaml_file import Strict
 
 
 class Pairing(Strict):
-    """Which responses to a prompt become tasks: ``pairs_per_prompt`` seeded pairs of different models."""
+    """Which responses to a prompt become tasks: ``pairs_per_prompt`` seeded pairs of different models.
+
+    With a ``baseline`` every pair has its response. ``weights`` make a mix: a pair is drawn by the product of its
+    models' weights, 1 where none is given.
+    """
 
     prompt_batches: tuple[Slug, ...] = Field(min_length=1)
     models: tuple[Slug, ...] | None = Field(default=None, description="null: every configured model")
     pairs_per_prompt: int = Field(default=1, ge=1)
+    baseline: Slug | None = None
+    weights: dict[Slug, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     seed: int = 1
+
+    @model_validator(mode="after")
+    def _names_its_models(self) -> Self:
+        named = [*self.weights, *([self.baseline] if self.baseline else [])]
+        if self.models is not None and (strangers := sorted(set(named) - set(self.models))):
+            raise ValueError(
+                f"`baseline` and `weights` name models that `models` does not have: {', '.join(strangers)}"
+            )
+        return self
 
 
 class Campaign(Strict):
@@ -31,6 +46,7 @@ class Campaign(Strict):
     pairing: Pairing | None = None
     imported: str | None = None
     annotators_per_task: int = Field(default=3, ge=1, le=15)
+    max_usd: float | None = Field(default=None, gt=0, description="what all orders together may cost")
     rubric: str = Field(default="rubric.yaml", description="file in the configuration folder")
     policy: str = Field(default="agreement.yaml", description="file in the configuration folder")
 

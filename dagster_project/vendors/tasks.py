@@ -43,6 +43,7 @@ def freeze_tasks(lake: Lake, settings: Settings, campaign: str) -> FrozenTasks:
         if not was_frozen:
             pairing = spec.pairing
             decided = _paired(lake, settings, campaign, pairing) if pairing else _imported(lake, settings, campaign)
+            _require_budget(settings, campaign, len(decided))
             lake.add("annotation_tasks", partition, "tasks", decided)
     tasks = len(_task_ids(lake.parts("annotation_tasks", partition)))
     return FrozenTasks(tasks, lake.rows("annotation_tasks", partition), was_frozen)
@@ -103,7 +104,12 @@ def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> 
         session.table(lake, "responses")
         session.table(lake, "selected_prompts")
         _require_answers(lake, session, campaign, wanted)
-        chosen = {"pairs_per_prompt": pairing.pairs_per_prompt, "seed": pairing.seed}
+        chosen = {
+            "pairs_per_prompt": pairing.pairs_per_prompt,
+            "seed": pairing.seed,
+            "baseline": pairing.baseline,
+            "weights": [float(pairing.weights.get(model, 1)) for model in wanted["models"]],
+        }
         tasks = session.query("annotation/pair_responses", {**_common(settings, campaign), **wanted, **chosen})
     if tasks.is_empty():
         raise SteerworksError(
@@ -112,6 +118,18 @@ def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> 
             "model under `pairing` in campaigns.yaml, materialise its `responses`, and start again."
         )
     return tasks
+
+
+def _require_budget(settings: Settings, campaign: str, responses: int) -> None:
+    """Raise if the first round alone would cost more than the campaign may."""
+    spec = settings.campaign(campaign)
+    cost = responses * spec.annotators_per_task * settings.vendor_of(campaign).usd_per_annotation
+    if spec.max_usd is not None and cost > spec.max_usd:
+        raise SteerworksError(
+            f"campaign `{campaign}`: its {responses} responses for {spec.annotators_per_task} annotators cost "
+            f"{cost:.2f} USD, and `max_usd` is {spec.max_usd:.2f}. Name fewer prompts or pairs, or raise it; "
+            "nothing was frozen."
+        )
 
 
 def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[str, list[str]]) -> None:

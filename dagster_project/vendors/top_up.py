@@ -60,4 +60,17 @@ def _orders(lake: Lake, settings: Settings, campaign: str, round_number: int) ->
         session.create("judged", "quality/judged", policy)
         session.create("coverage", "quality/coverage", policy)
         session.create("outstanding", "annotation/outstanding")
-        return session.query("annotation/top_up_orders", {"campaign": campaign, "round": round_number})
+        orders = session.query("annotation/top_up_orders", {"campaign": campaign, "round": round_number})
+        responses = session.query("annotation/responses_ordered")
+    return _within_budget(settings, campaign, orders, responses)
+
+
+def _within_budget(settings: Settings, campaign: str, orders: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
+    """Return the orders, in the order of their tasks, that the campaign's money reaches for."""
+    most, price = settings.campaign(campaign).max_usd, settings.vendor_of(campaign).usd_per_annotation
+    if most is None or not price:
+        return orders
+    spent = float((responses["responses"] * responses["ordered"]).sum()) * price
+    priced = orders.join(responses, on="task_id", how="left", maintain_order="left")
+    costs = (pl.col("annotators").cast(pl.Int64) * pl.col("responses")).cum_sum() * price
+    return priced.filter(spent + costs <= most).select(orders.columns)

@@ -1,8 +1,10 @@
 -- Pairs each prompt's answers of different models, ranks the pairs by a seeded hash of their own
 -- ids, takes the first few, and shows each pair in a seeded order. As a pair's place depends on
--- its own ids alone, new prompts and models leave the pairs of other prompts as they are.
+-- its own ids alone, new prompts and models leave the pairs of other prompts as they are. Where models have
+-- weights, a hash u of a pair of weight w ranks at -ln(1 - u) / w: of weights 2 and 1 the first is drawn twice as often.
 -- inputs: responses, selected_prompts
--- parameters: campaign, vendor, guideline_version, rubric_hash, annotators, prompt_batches, models, pairs_per_prompt, seed
+-- parameters: campaign, vendor, guideline_version, rubric_hash, annotators, prompt_batches, models, weights, baseline,
+--   pairs_per_prompt, seed
 -- grain: task_id, position
 -- output: campaign, task_id, position, prompt_id, response_id, messages, response, model, model_name, revision,
 --   parameters, request_hash, model_licence, outputs_may_train, source, source_licence, completion_model,
@@ -25,10 +27,18 @@ answers as (
 ),
 
 pairs as (
-    select prompt_id, lower.response_id as lower_id, upper.response_id as upper_id
+    select
+        prompt_id,
+        lower.response_id as lower_id,
+        upper.response_id as upper_id,
+        $weights[list_position($models, lower.model)] * $weights[list_position($models, upper.model)] as weight,
+        sha256(to_json(['pair', $seed::varchar, $campaign, prompt_id, lower_id, upper_id])::varchar) as hash
     from answers as lower
     join answers as upper using (prompt_id)
-    where lower.response_id < upper.response_id and lower.model <> upper.model
+    where
+        lower.response_id < upper.response_id
+        and lower.model <> upper.model
+        and ($baseline::varchar is null or $baseline in (lower.model, upper.model))
 ),
 
 chosen as (
@@ -39,7 +49,7 @@ chosen as (
     from pairs
     qualify row_number() over (
         partition by prompt_id
-        order by sha256(to_json(['pair', $seed::varchar, $campaign, prompt_id, lower_id, upper_id])::varchar)
+        order by -ln(1 - ('0x' || left(hash, 13))::bigint / 4503599627370496) / weight, hash
     ) <= $pairs_per_prompt
 ),
 

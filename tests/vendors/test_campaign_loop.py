@@ -113,6 +113,27 @@ def test_a_disputed_task_gets_further_annotators_once(
     assert status(lake, settings, "first").outstanding == 8 * 3
 
 
+def test_top_ups_stop_where_the_money_ends(
+    lake: Lake, config: Path, home: Home, first_round: Tasks, deliver: Deliver
+) -> None:
+    """Ten tasks of two responses for three annotators at 0.50 are 30 USD; a dispute takes 2 more."""
+    campaigns = config / "campaigns.yaml"
+    budgeted = campaigns.read_text().replace("  first:\n", "  first:\n    max_usd: 33\n")
+    campaigns.write_text(budgeted)
+    rows = [
+        rating(task, response, annotator=annotator, helpfulness=score)
+        for task in first_round[:2]
+        for annotator, score in {"ann": 0, "bob": 4, "cat": 4}.items()
+        for response in (0, 1)
+    ]
+    deliver("acme", "disputed.jsonl", rows)
+    settings = Settings(config, home)
+    take_in(lake, settings, "acme")
+    merge(lake, "first")
+    assert order_top_ups(lake, settings, "first") == TopUp(2, 1, 2)
+    assert order_top_ups(lake, settings, "first") == TopUp(None, 0, 0)
+
+
 def test_who_is_still_awaited_is_not_ordered_again(
     lake: Lake, settings: Settings, first_round: Tasks, delivered: Callable[..., None]
 ) -> None:

@@ -135,3 +135,38 @@ def test_a_prompt_in_two_batches_gives_each_pair_once(lake: Lake, config: Path, 
     for batch in (BATCH, "again"):
         write_inputs(lake, [prompt_row(1, batch)])
     assert freeze_tasks(lake, Settings(config, home), "starter").tasks == 2
+
+
+def paired_with(config: Path, home: Home, lake: Lake, pairing: str, campaign: str = "") -> pl.DataFrame:
+    """Freeze the starter campaign under another pairing; return its tasks."""
+    campaigns = config / "campaigns.yaml"
+    text = campaigns.read_text().replace("pairs_per_prompt: 2", f"pairs_per_prompt: 1\n      {pairing}")
+    campaigns.write_text(text.replace("annotators_per_task: 3", f"annotators_per_task: 3\n    {campaign}"))
+    freeze_tasks(lake, Settings(config, home), "starter")
+    return tasks_of(lake)
+
+
+def test_with_a_baseline_every_pair_has_its_response(lake: Lake, config: Path, home: Home, answered: Answered) -> None:
+    tasks = paired_with(config, home, lake, f"baseline: {MODELS[1]}")
+    assert tasks.group_by("task_id").agg((pl.col("model") == MODELS[1]).sum())["model"].to_list() == [1] * 10
+
+
+def test_a_mix_draws_models_by_their_weights(lake: Lake, config: Path, home: Home) -> None:
+    write_inputs(lake, [prompt_row(number) for number in range(1, 401)])
+    tasks = paired_with(config, home, lake, f"weights: {{{MODELS[0]}: 8, {MODELS[1]}: 4}}")
+    pairs = tasks.group_by("task_id").agg(pl.col("model").sort().str.join("+"))["model"].value_counts()
+    counts = dict(pairs.iter_rows())
+    total = 8 * 4 + 8 * 1 + 4 * 1
+    for first, second, weight in ((0, 1, 32), (0, 2, 8), (1, 2, 4)):
+        share = counts["+".join(sorted((MODELS[first], MODELS[second])))] / 400
+        assert share == pytest.approx(weight / total, abs=0.06)
+
+
+def test_a_first_round_beyond_the_budget_is_not_frozen(
+    lake: Lake, config: Path, home: Home, answered: Answered
+) -> None:
+    vendors = config / "vendors.yaml"
+    vendors.write_text(vendors.read_text().replace("kind: simulated", "kind: simulated\n    usd_per_annotation: 1"))
+    with pytest.raises(SteerworksError, match=r"cost 60.00 USD, and `max_usd` is 59.00"):
+        paired_with(config, home, lake, "baseline: null", "max_usd: 59")
+    assert not lake.parts("annotation_tasks")
