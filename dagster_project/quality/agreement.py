@@ -2,6 +2,7 @@
 
 Selecting by agreement raises agreement by itself. The shuffled figure says by how much: it is what
 the very same statements make of ratings that have nothing to do with the response they stand beside.
+What lies above it, the lift, is the headline.
 """
 
 from __future__ import annotations
@@ -12,20 +13,24 @@ from typing import Any
 import polars as pl
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.ballots import pack_ballots
+from dagster_project.quality.counts import added, count_agreement
+from dagster_project.quality.figures import Resampling, figures_of
 from dagster_project.quality.provenance import made_from
-from dagster_project.quality.selection import choose
 from dagster_project.settings import AgreementPolicy, Settings
 from dagster_project.vendors import frozen_rubric
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Quadratic kappa of each attribute as collected, as retained, and as retained from shuffled ratings.
+    """Quadratic kappa of each attribute as collected, as retained, as retained from shuffled ratings, and the lift.
 
-    ``estimator`` says which kappa it is. A figure is null where it is undefined, and absent without annotations.
+    ``estimator`` says which kappa it is; shuffled and lift are of ``pooled``. A figure is null where it is undefined,
+    and absent without annotations.
     """
 
     estimator: str
+    lift: dict[str, float | None]
     collected: dict[str, float | None]
     retained: dict[str, float | None]
     shuffled: dict[str, float | None]
@@ -34,55 +39,64 @@ class Agreement:
 
 
 def measure_agreement(lake: Lake, settings: Settings, campaign: str) -> Agreement:
-    """Write ``agreement`` of a campaign from its ``retained_annotations``."""
+    """Write ``agreement`` and ``agreement_counts`` of a campaign from its ``retained_annotations``."""
     partition = {"campaign": campaign}
     policy = settings.policy_of(campaign)
-    provenance = made_from(lake, settings, campaign, "agreement")
+    provenance = {table: made_from(lake, settings, campaign, table) for table in ("agreement", "agreement_counts")}
     fixed_slots = settings.vendor_of(campaign).slots == "fixed"
+    rubric = pl.DataFrame(frozen_rubric(lake, settings, campaign).rows())
     with Session() as session:
         session.table(lake, "retained_annotations", partition)
-        session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
-        agreement = agreement_figures(session, policy, {"campaign": campaign, "fixed_slots": fixed_slots})
-    lake.write("agreement", partition, agreement, provenance)
-    return _summary(agreement, "fixed_slots" if fixed_slots else "pooled")
+        session.table(lake, "retained_annotations", partition, name="annotations")
+        session.frame("rubric", rubric)
+        counts = counts_of_retained(session, policy, fixed_slots=fixed_slots)
+    figures = figures_from(counts, rubric, policy, fixed_slots=fixed_slots)
+    for table, rows in (("agreement", figures), ("agreement_counts", counts)):
+        lake.write(table, partition, rows.with_columns(campaign=pl.lit(campaign)), provenance[table])
+    return _summary(figures, "fixed_slots" if fixed_slots else "pooled")
 
 
-def agreement_figures(session: Session, policy: AgreementPolicy, parameters: dict[str, Any]) -> pl.DataFrame:
-    """Return the figures of ``retained_annotations`` under ``rubric``, each beside its shuffled mean."""
-    shuffled = [
-        _shuffled_figures(session, policy, parameters, seed).with_columns(shuffle=pl.lit(seed))
-        for seed in range(policy.seed, policy.seed + policy.shuffles)
-    ]
-    session.frame("shuffled_figures", pl.concat(shuffled))
-    session.frame("outcome", session.arrow("retained_annotations"))
-    session.frame("figures", _figures(session, parameters))
-    return session.query("quality/agreement", parameters)
+def agreement_over(lake: Lake, settings: Settings, campaigns: list[str]) -> pl.DataFrame:
+    """Return the figures of several campaigns together, from their counts alone.
+
+    They must share attributes and scale. Where a policy has more shuffles than another, those that all have count.
+    """
+    policy = settings.policy_of(campaigns[0])
+    counts = [lake.read("agreement_counts", {"campaign": campaign}) for campaign in campaigns]
+    shuffles = min(int(found["shuffle"].max() or 0) for found in counts)  # type: ignore[arg-type]
+    rubric = pl.DataFrame(frozen_rubric(lake, settings, campaigns[0]).rows())
+    together = added([found.filter(pl.col("shuffle") <= shuffles) for found in counts])
+    fixed_slots = all(settings.vendor_of(campaign).slots == "fixed" for campaign in campaigns)
+    return figures_from(together, rubric, policy, fixed_slots=fixed_slots)
 
 
-def _shuffled_figures(session: Session, policy: AgreementPolicy, parameters: dict[str, Any], seed: int) -> pl.DataFrame:
-    session.create("shuffled", "quality/shuffled", {"seed": seed})
-    session.create("contenders", "quality/shuffled_contenders")
-    choose(session, policy)
-    session.create("outcome", "quality/shuffled_outcome")
-    return _figures(session, parameters)
+def counts_of_retained(session: Session, policy: AgreementPolicy, *, fixed_slots: bool) -> pl.DataFrame:
+    """Return the counts of ``retained_annotations``, also known as ``annotations``, real and shuffled."""
+    session.create("fates", "quality/retained_fates")
+    pack_ballots(session, policy)
+    return count_agreement(session, policy, fixed_slots=fixed_slots)
 
 
-def _figures(session: Session, parameters: dict[str, Any]) -> pl.DataFrame:
-    """Return every statistic of ``outcome`` at every step."""
-    for name in ("steps", "contingency", "quadratic_kappa", "ordinal_alpha"):
-        session.create(name, f"quality/{name}", parameters)
-    return session.query("quality/figures", parameters)
+def figures_from(
+    counts: pl.DataFrame, rubric: pl.DataFrame, policy: AgreementPolicy, *, fixed_slots: bool
+) -> pl.DataFrame:
+    """Return the figures that follow from counts."""
+    levels = int(rubric["highest"][0] - rubric["lowest"][0] + 1)
+    resampling = Resampling.seeded(policy.bootstrap_samples, policy.seed)
+    return figures_of(counts, rubric["attribute"].to_list(), levels, resampling, fixed_slots=fixed_slots)
 
 
 def _summary(agreement: pl.DataFrame, estimator: str) -> Agreement:
-    kappas = agreement.filter(statistic="quadratic_kappa", estimator=estimator)
-    retained = kappas.filter(stage="retained")
-    share = agreement.filter(statistic="task_retention", stage="retained")
+    kappas = agreement.filter(statistic="quadratic_kappa")
+    own = kappas.filter(estimator=estimator)
+    pooled = kappas.filter(stage="retained", estimator="pooled")
+    share: Any = agreement.filter(statistic="task_retention", stage="retained")
     return Agreement(
         estimator,
-        _by_attribute(kappas.filter(stage="collected"), "value"),
-        _by_attribute(retained, "value"),
-        _by_attribute(retained, "shuffled"),
+        _by_attribute(pooled, "lift"),
+        _by_attribute(own.filter(stage="collected"), "value"),
+        _by_attribute(own.filter(stage="retained"), "value"),
+        _by_attribute(pooled, "shuffled"),
         *(share.select("value", "shuffled").row(0) if share.height else (None, None)),
     )
 

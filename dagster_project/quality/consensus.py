@@ -33,6 +33,7 @@ def reach_consensus(lake: Lake, settings: Settings, campaign: str) -> Consensus:
         session.table(lake, "retained_annotations", partition)
         session.frame("rubric", pl.DataFrame(rubric.rows()))
         session.create("contenders", "quality/retained_contenders")
+        session.table(lake, "retained_annotations", partition, name="annotations")
         for table in ("consensus", "task_preferences", "preferences"):
             session.create(table, f"quality/{table}", parameters)
         for table, hashed in provenance.items():

@@ -7,6 +7,8 @@ Belongs here: those hashes. Does not belong here: making the tables, or refusing
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dagster_project import __version__
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake
@@ -16,6 +18,7 @@ INPUTS = {
     "annotator_quality": ("annotations",),
     "retained_annotations": ("annotation_tasks", "annotations", "annotator_quality"),
     "agreement": ("retained_annotations",),
+    "agreement_counts": ("retained_annotations",),
     "consensus": ("retained_annotations",),
     "preferences": ("retained_annotations",),
 }
@@ -60,6 +63,7 @@ def _rules(lake: Lake, settings: Settings, campaign: str, table: str) -> dict[st
 
 
 def _code_version() -> str:
-    """Return a hash over the package's version and the statements behind these tables."""
-    statements = sorted((PROJECT_ROOT / "sql" / "quality").glob("*.sql"))
-    return digest([__version__, [[path.name, file_sha256(path)] for path in statements]])
+    """Return a hash over the package's version and the statements and formulas behind these tables."""
+    formulas = [Path(__file__).with_name(f"{name}.py") for name in ("counts", "figures", "selection", "statistics")]
+    behind = [*sorted((PROJECT_ROOT / "sql" / "quality").glob("*.sql")), *formulas]
+    return digest([__version__, [[path.name, file_sha256(path)] for path in behind]])

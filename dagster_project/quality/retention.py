@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.ballots import pack_ballots
 from dagster_project.quality.provenance import made_from
 from dagster_project.quality.selection import choose, closest_parameters
 from dagster_project.settings import AgreementPolicy, Settings
@@ -43,14 +44,21 @@ def retain_annotations(lake: Lake, settings: Settings, campaign: str) -> Retenti
 
 def filter_annotations(session: Session, policy: AgreementPolicy, *, closed: bool) -> None:
     """Make ``retained_annotations`` from ``annotations``, ``annotation_tasks``, ``annotator_quality``, ``rubric``."""
-    parameters = {**policy.model_dump(), "closed": closed}
-    for name in ("judged", "coverage", "contenders"):
-        session.create(name, f"quality/{name}", parameters)
-    choose(session, policy)
+    decide_fates(session, policy, closed=closed)
     session.create("task_preferences", "quality/task_preferences")
     session.create("distances", "quality/preference_distances")
     session.create("closest_preferences", "quality/closest", closest_parameters(policy))
-    session.create("retained_annotations", "quality/retained", parameters)
+    session.create("retained_annotations", "quality/retained")
+
+
+def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> None:
+    """Make ``fates``, and ``contenders`` and ``ballots`` on the way, from what `filter_annotations` starts from."""
+    parameters = {**policy.model_dump(), "closed": closed}
+    pack_ballots(session, policy)
+    for name in ("judged", "coverage", "seats", "contenders"):
+        session.create(name, f"quality/{name}", parameters)
+    choose(session, policy)
+    session.create("fates", "quality/fates", parameters)
 
 
 def _summary(session: Session) -> Retention:

@@ -12,10 +12,16 @@ MOST_SETS = comb(15, 7)
 
 
 def choose(session: Session, policy: AgreementPolicy) -> None:
-    """Make ``chosen`` from ``contenders`` and ``rubric``: each contender's stage and reason."""
-    session.create("distances", "quality/distances")
-    session.create("closest", "quality/closest", closest_parameters(policy))
-    session.create("chosen", "quality/chosen", policy.model_dump())
+    """Make ``chosen`` from ``seats`` and ``masks``: each contender's stage and reason."""
+    session.create("panels", "quality/panels", policy.model_dump())
+    choose_anew(session, policy)
+
+
+def choose_anew(session: Session, policy: AgreementPolicy) -> None:
+    """Make ``chosen`` and ``panel_closest`` from ``seats``, ``panels`` and ``masks``."""
+    parameters = {**closest_parameters(policy), "break_ties": True}
+    for name in ("panel_closest", "distances", "closest", "chosen"):
+        session.create(name, f"quality/{name}", parameters)
 
 
 def closest_parameters(policy: AgreementPolicy) -> dict[str, int]:

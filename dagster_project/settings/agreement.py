@@ -40,6 +40,7 @@ class AgreementPolicy(Strict):
     max_range: int = Field(default=2, ge=0, description="of a deciding attribute within those kept")
     max_preference_range: int = Field(default=2, ge=0)
     shuffles: int = Field(default=5, ge=1, le=1000, description="permutations behind a shuffled figure")
+    bootstrap_samples: int = Field(default=1000, ge=0, le=100_000, description="samples behind an interval")
     seed: int = 20240612
     trust: TrustRules = TrustRules()
 

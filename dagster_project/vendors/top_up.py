@@ -57,8 +57,8 @@ def _orders(lake: Lake, settings: Settings, campaign: str, round_number: int) ->
         for table in TABLES_READ:
             session.table(lake, table, {"campaign": campaign})
         session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
-        session.create("judged", "quality/judged", policy)
-        session.create("coverage", "quality/coverage", policy)
+        for name in ("ballot_layout", "ballots", "places", "masks", "judged", "coverage"):
+            session.create(name, f"quality/{name}", policy)
         session.create("outstanding", "annotation/outstanding")
         orders = session.query("annotation/top_up_orders", {"campaign": campaign, "round": round_number})
         responses = session.query("annotation/responses_ordered")

@@ -1,8 +1,8 @@
 -- Step 3 of the agreement policy: how many trusted annotators each task of the campaign has, and how many
 -- more it needs. A task is disputed if its trusted annotators differ by more than `max_range` in a
 -- deciding attribute of any response. A task that its annotators flagged needs nobody.
--- inputs: judged, annotation_tasks, rubric
--- parameters: annotators, extra_when_disputed, max_annotators, max_range
+-- inputs: judged, ballots, masks, annotation_tasks
+-- parameters: annotators, extra_when_disputed, max_annotators
 -- grain: task_id
 -- output: task_id, trusted, disputed, flagged, target, needed
 with campaign_tasks as (
@@ -10,44 +10,52 @@ with campaign_tasks as (
     from annotation_tasks
 ),
 
+left_already as (
+    select task_id, annotator, reason
+    from judged
+    where stage is not null
+),
+
+extremes as (
+    select
+        ballots.task_id,
+        ballots.word,
+        count(*) as trusted,
+        xor(bit_or(ballots.ballot), bit_and(ballots.ballot)) as bits
+    from ballots
+    anti join left_already using (task_id, annotator)
+    group by ballots.task_id, ballots.word
+),
+
 counts as (
     select
-        task_id,
-        count(distinct annotator) filter (where stage is null) as trusted,
-        bool_or(reason is not distinct from 'task_flagged') as flagged
-    from judged
-    group by task_id
+        extremes.task_id,
+        max(extremes.trusted) as trusted,
+        bool_or((extremes.bits & (extremes.bits >> masks.max_range) & masks.wide) <> 0) as disputed
+    from extremes
+    join masks using (word)
+    group by extremes.task_id
 ),
 
-ranges as (
-    select
-        judged.task_id,
-        max(judged.scores[rubric.position]::integer) - min(judged.scores[rubric.position]::integer) as range
-    from judged
-    cross join rubric
-    where judged.stage is null and rubric.decides
-    group by judged.task_id, judged.response_id, rubric.position
-),
-
-disputes as (
-    select task_id, max(range) > $max_range as disputed
-    from ranges
-    group by task_id
+flagged_tasks as (
+    select distinct task_id
+    from left_already
+    where reason = 'task_flagged'
 ),
 
 targets as (
     select
         campaign_tasks.task_id,
         coalesce(counts.trusted, 0) as trusted,
-        coalesce(disputes.disputed, false) as disputed,
-        coalesce(counts.flagged, false) as flagged,
+        coalesce(counts.disputed, false) as disputed,
+        flagged_tasks.task_id is not null as flagged,
         least(
             $max_annotators::bigint,
-            $annotators::bigint + if(coalesce(disputes.disputed, false), $extra_when_disputed::bigint, 0)
+            $annotators::bigint + if(coalesce(counts.disputed, false), $extra_when_disputed::bigint, 0)
         ) as target
     from campaign_tasks
     left join counts using (task_id)
-    left join disputes using (task_id)
+    left join flagged_tasks using (task_id)
 )
 
 select
@@ -58,4 +66,3 @@ select
     target,
     if(flagged, 0, greatest(0, target - trusted)) as needed
 from targets
-order by task_id

@@ -1,8 +1,7 @@
--- The annotations that stood for selection, found again by the stage that they reached.
+-- The annotators that stood for selection, found again by the stage that their ratings reached.
 -- inputs: retained_annotations
--- grain: task_id, response_id, annotator
--- output: task_id, response_id, position, annotator, scores, preference, justification, submitted_at, revision
-select task_id, response_id, position, annotator, scores, preference, justification, submitted_at, revision
+-- grain: task_id, annotator
+-- output: task_id, annotator
+select distinct task_id, annotator
 from retained_annotations
 where stage in ('closest', 'dispute', 'kept')
-order by task_id, response_id, annotator

@@ -1,14 +1,19 @@
 -- The preference of each contender. An annotator has one a task, and may say it on any row of it: where a
 -- correction moved it to another row, the latest row that has one counts.
--- inputs: contenders
+-- inputs: contenders, annotations
 -- grain: task_id, annotator
 -- output: task_id, annotator, strength, justification
-select task_id, annotator, preference as strength, nullif(trim(justification), '') as justification
-from contenders
-where preference is not null
+select
+    annotations.task_id,
+    annotations.annotator,
+    annotations.preference as strength,
+    nullif(trim(annotations.justification), '') as justification
+from annotations
+semi join contenders using (task_id, annotator)
+where annotations.preference is not null
 qualify
     row_number() over (
-        partition by task_id, annotator
-        order by submitted_at desc, revision desc, position desc
+        partition by annotations.task_id, annotations.annotator
+        order by annotations.submitted_at desc, annotations.revision desc, annotations.position desc
     ) = 1
-order by task_id, annotator
+order by annotations.task_id, annotations.annotator

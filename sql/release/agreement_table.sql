@@ -1,4 +1,4 @@
--- The figures of agreement as a table: a row for each attribute, and for each stage the figure
+-- The figures of agreement that a data card quotes, as a table: a row for each attribute, and for each stage the figure
 -- beside the same figure on shuffled ratings.
 -- inputs: agreement, rubric
 -- grain: campaign, statistic, estimator, attribute
@@ -19,5 +19,6 @@ select
     max(agreement.shuffled) filter (where agreement.stage = 'retained') as retained_shuffled
 from agreement
 left join rubric using (attribute)
+where agreement.statistic in ('quadratic_kappa', 'ordinal_alpha', 'task_retention', 'annotation_retention')
 group by agreement.campaign, agreement.statistic, agreement.estimator, agreement.attribute, rubric.position
 order by agreement.campaign, agreement.statistic, agreement.estimator, rubric.position, agreement.attribute

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dagster_project.lake import Session
+from dagster_project.quality.ballots import pack_ballots
 from dagster_project.quality.selection import MOST_SETS, largest_pool
 from dagster_project.settings import AgreementPolicy
 from tests.quality.ratings import Ratings, fates, prepared, retained, rubric
@@ -21,6 +22,7 @@ def one_task(**scores: list[int | None]) -> Ratings:
 def coverage(ratings: Ratings, untrusted: tuple[str, ...] = (), **policy: int) -> dict[str, tuple[object, ...]]:
     with Session() as session:
         prepared(session, ratings, rubric(), untrusted)
+        pack_ballots(session, AgreementPolicy(**policy))
         session.create("judged", "quality/judged")
         rows = session.query("quality/coverage", AgreementPolicy(**policy).model_dump())
     return {task: tuple(row) for task, *row in rows.iter_rows()}

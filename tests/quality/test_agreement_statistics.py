@@ -19,11 +19,12 @@ from sklearn.metrics import cohen_kappa_score
 
 from dagster_project.lake import Lake, Session
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
-from dagster_project.quality.agreement import agreement_figures
+from dagster_project.quality.agreement import counts_of_retained, figures_from
+from dagster_project.quality.counts import REAL, added
 from dagster_project.quality.retention import filter_annotations
 from dagster_project.settings import AgreementPolicy, Settings
 from tests.quality.ratings import CAMPAIGN, PARTITION, Ratings, panel, prepared, rubric
-from tests.reference_figures import SUMMEVAL
+from tests.reference_figures import AC2_AND_ICC, SUMMEVAL
 
 Unit = dict[str, int]
 """The score of one attribute that each annotator gave to one response."""
@@ -32,10 +33,11 @@ Unit = dict[str, int]
 def agreement(
     ratings: Ratings, scale: pl.DataFrame, *, fixed_slots: bool = True, closed: bool = True, **policy: int
 ) -> pl.DataFrame:
-    rules = AgreementPolicy(**{"shuffles": 1, **policy})
+    rules = AgreementPolicy(**{"shuffles": 1, "bootstrap_samples": 0, **policy})
     with Session() as session:
         filter_annotations(prepared(session, ratings, scale), rules, closed=closed)
-        return agreement_figures(session, rules, {"campaign": CAMPAIGN, "fixed_slots": fixed_slots})
+        counts = counts_of_retained(session, rules, fixed_slots=fixed_slots)
+    return figures_from(counts, scale, rules, fixed_slots=fixed_slots)
 
 
 def figure(
@@ -57,35 +59,73 @@ def units_of(ratings: Ratings, position: int) -> list[Unit]:
     return list(units.values())
 
 
-def pooled_kappa(units: list[Unit], labels: list[int]) -> float | None:
-    pairs = [pair for unit in units for pair in combinations(unit.values(), 2)]
-    return _kappa(pairs + [(y, x) for x, y in pairs], labels)
+def pooled_kappa(units: list[Unit], labels: list[int], weights: str = "quadratic") -> float | None:
+    pairs = all_pairs(units)
+    return _kappa(pairs + [(y, x) for x, y in pairs], labels, weights)
 
 
-def slots_kappa(units: list[Unit], labels: list[int]) -> float | None:
+def all_pairs(units: list[Unit]) -> list[tuple[int, int]]:
+    return [pair for unit in units for pair in combinations(unit.values(), 2)]
+
+
+def slots_kappa(units: list[Unit], labels: list[int], weights: str = "quadratic") -> float | None:
     annotators = sorted({name for unit in units for name in unit})
     kappas = [
-        _kappa([(unit[one], unit[other]) for unit in units if one in unit and other in unit], labels)
+        _kappa([(unit[one], unit[other]) for unit in units if one in unit and other in unit], labels, weights)
         for one, other in combinations(annotators, 2)
     ]
     defined = [kappa for kappa in kappas if kappa is not None]
     return sum(defined) / len(defined) if defined else None
 
 
-def _kappa(pairs: list[tuple[int, int]], labels: list[int]) -> float | None:
+def _kappa(pairs: list[tuple[int, int]], labels: list[int], weights: str) -> float | None:
     if len({score for pair in pairs for score in pair}) < 2:
         return None
     first, second = zip(*pairs, strict=True)
-    return float(cohen_kappa_score(first, second, weights="quadratic", labels=labels))
+    return float(cohen_kappa_score(first, second, weights=weights, labels=labels))
 
 
-def alpha(units: list[Unit]) -> float | None:
+def alpha(units: list[Unit], level: str = "ordinal") -> float | None:
     annotators = sorted({name for unit in units for name in unit})
     pairable = [unit for unit in units if len(unit) > 1]
     if len({score for unit in pairable for score in unit.values()}) < 2:
         return None
     matrix = np.array([[unit.get(name, np.nan) for unit in pairable] for name in annotators])
-    return float(krippendorff.alpha(matrix, level_of_measurement="ordinal"))
+    return float(krippendorff.alpha(matrix, level_of_measurement=level))
+
+
+def ac2(units: list[Unit], labels: list[int]) -> float | None:
+    """Response by response, as Gwet 2014 writes it; the packages that have it do not install beside the others."""
+    rated = [unit for unit in units if unit]
+    table = np.array([[list(unit.values()).count(label) for label in labels] for unit in rated], dtype=float)
+    if not rated or not (table.sum(axis=1) > 1).any():
+        return None
+    q = len(labels)
+    weights = np.array([[1 - (k - l) ** 2 / (q - 1) ** 2 for l in range(q)] for k in range(q)])  # noqa: E741
+    raters = table.sum(axis=1)
+    weighted = (table * (table @ weights - 1)).sum(axis=1)
+    observed = (weighted[raters > 1] / (raters * (raters - 1))[raters > 1]).mean()
+    share = (table / raters[:, None]).mean(axis=0)
+    expected = weights.sum() / (q * (q - 1)) * (share * (1 - share)).sum()
+    return float((observed - expected) / (1 - expected)) if expected != 1 else None
+
+
+def one_way_icc(units: list[Unit]) -> float | None:
+    """Analysis of variance, response by response: Shrout and Fleiss 1979, with Donner's 1986 mean number of raters."""
+    groups = [np.array(list(unit.values()), dtype=float) for unit in units if len(unit) > 1]
+    if len(groups) < 2:
+        return None
+    scores, sizes = np.concatenate(groups), np.array([len(group) for group in groups], dtype=float)
+    between = sum(len(group) * (group.mean() - scores.mean()) ** 2 for group in groups) / (len(groups) - 1)
+    within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (len(scores) - len(groups))
+    size = (len(scores) - (sizes**2).sum() / len(scores)) / (len(groups) - 1)
+    divisor = between + (size - 1) * within
+    return float((between - within) / divisor) if divisor > 1e-12 else None
+
+
+def share_within(units: list[Unit], steps: int) -> float | None:
+    near = [abs(x - y) <= steps for x, y in all_pairs(units)]
+    return sum(near) / len(near) if near else None
 
 
 def assert_as_the_packages_say(ratings: Ratings, scale: pl.DataFrame) -> None:
@@ -96,7 +136,13 @@ def assert_as_the_packages_say(ratings: Ratings, scale: pl.DataFrame) -> None:
         wanted = {
             ("quadratic_kappa", "pooled"): pooled_kappa(units, labels),
             ("quadratic_kappa", "fixed_slots"): slots_kappa(units, labels),
-            ("ordinal_alpha", "pooled"): alpha(units),
+            ("linear_kappa", "pooled"): pooled_kappa(units, labels, "linear"),
+            ("linear_kappa", "fixed_slots"): slots_kappa(units, labels, "linear"),
+            **{(f"{level}_alpha", "pooled"): alpha(units, level) for level in ("nominal", "ordinal", "interval")},
+            ("gwet_ac2", "pooled"): ac2(units, labels),
+            ("icc", "pooled"): one_way_icc(units),
+            ("exact_agreement", "pooled"): share_within(units, 0),
+            ("within_one_agreement", "pooled"): share_within(units, 1),
         }
         for (statistic, estimator), value in wanted.items():
             found = figure(figures, statistic, estimator, attribute=attribute)
@@ -139,6 +185,15 @@ def test_they_agree_on_real_ratings(shared_data: Path, file: str) -> None:
     assert_as_the_packages_say(ratings, rubric(len(names), lowest=1, highest=5))
 
 
+@pytest.mark.parametrize("file", ["summeval_op.jsonl", "newsroom.jsonl"])
+def test_ac2_and_icc_of_real_ratings_are_those_of_irrcac_and_pingouin(shared_data: Path, file: str) -> None:
+    ratings, names = likert(shared_data / "likert" / file)
+    figures = agreement(ratings, rubric(len(names), lowest=1, highest=5), fixed_slots=False)
+    for position, name in enumerate(names, start=1):
+        found = tuple(figure(figures, statistic, attribute=f"a{position}") for statistic in ("gwet_ac2", "icc"))
+        assert found == pytest.approx(AC2_AND_ICC[file][name], abs=1e-9)
+
+
 def test_without_variation_or_without_pairs_the_figures_are_null() -> None:
     alike = Ratings().rate("t", "a", [2, 1]).rate("t", "b", [2, 1]).rate("t", "c", [2, 1])
     alone = Ratings().rate("t", "a", [2, 1]).rate("u", "b", [3, 1])
@@ -152,9 +207,9 @@ def test_without_variation_or_without_pairs_the_figures_are_null() -> None:
 
 def test_every_stage_has_every_figure_and_only_fixed_slots_have_their_estimator() -> None:
     figures = agreement(panel(seed=1, tasks=12), rubric(5), fixed_slots=False)
-    assert figures.height == 4 * (5 * 2 + 2)
+    assert figures.height == 4 * (5 * 9 + 2)
     assert figures.group_by("stage").len().sort("stage").rows() == [
-        (stage, 12) for stage in ("closest", "collected", "retained", "trusted")
+        (stage, 47) for stage in ("closest", "collected", "retained", "trusted")
     ]
     assert "fixed_slots" not in figures["estimator"].to_list()
 
@@ -180,6 +235,60 @@ def test_a_task_that_awaits_its_top_up_is_among_the_trusted_but_not_the_closest(
     assert figure(figures, "task_retention", "none", "closest", "*") == 10 / 11
 
 
+def test_tasks_of_many_annotators_count_as_those_of_few_do() -> None:
+    ratings = panel(seed=9, tasks=12, annotators=9, per_task=4)
+    ratings.annotations += panel(seed=10, tasks=5, annotators=9, per_task=8).annotations
+    seen = {(row["response_id"], row["annotator"]): row for row in ratings.annotations}
+    assert_as_the_packages_say(Ratings(list(seen.values()), ratings.tasks), rubric(5))
+
+
+def test_a_scale_of_a_hundred_levels_will_do() -> None:
+    assert_as_the_packages_say(panel(seed=9, tasks=6, annotators=6, attributes=1), rubric(1, lowest=-40, highest=60))
+
+
+def test_counts_of_parts_add_up_to_the_counts_of_the_whole_and_so_do_all_figures() -> None:
+    scale, rules = rubric(5), AgreementPolicy(shuffles=1, bootstrap_samples=20)
+    whole = panel(seed=11, tasks=60, per_task=5)
+    parts = [
+        Ratings([row for row in whole.annotations if int(row["task_id"][1:]) % 3 == part], {}) for part in range(3)
+    ]
+    for part in parts:
+        part.tasks = {row["task_id"]: 2 for row in part.annotations}
+
+    def counted(ratings: Ratings) -> pl.DataFrame:
+        with Session() as session:
+            filter_annotations(prepared(session, ratings, scale), rules, closed=True)
+            return counts_of_retained(session, rules, fixed_slots=True).filter(shuffle=REAL)
+
+    together = added([counted(part) for part in parts])
+    assert together.equals(counted(whole))
+    figures = [figures_from(counts, scale, rules, fixed_slots=True) for counts in (together, counted(whole))]
+    assert figures[0].equals(figures[1])
+
+
+def test_the_interval_holds_the_figure_and_the_lift_is_what_lies_above_the_shuffled_one() -> None:
+    figures = agreement(crowd_of_five(), rubric(5), fixed_slots=False, shuffles=2, bootstrap_samples=200)
+    kappas = figures.filter(statistic="quadratic_kappa", stage="retained")
+    for row in kappas.iter_rows(named=True):
+        assert row["low"] < row["value"] < row["high"]
+        assert row["shuffled_low"] < row["shuffled"] < row["shuffled_high"]
+        assert row["lift"] == pytest.approx(row["value"] - row["shuffled"])
+        assert 0 < row["lift_low"] < row["lift"] < row["lift_high"]
+    again = agreement(crowd_of_five(), rubric(5), fixed_slots=False, shuffles=2, bootstrap_samples=200)
+    assert again.equals(figures)
+
+
+def test_a_skewed_attribute_is_warned_of() -> None:
+    ratings = Ratings()
+    for number in range(60):
+        third = 3 if number % 12 else 0
+        for annotator, score in {"a": 4, "b": 4, "c": third if number % 6 == 0 else 4}.items():
+            ratings.rate(f"t{number}", annotator, [score, number % 5])
+    figures = agreement(ratings, rubric(), fixed_slots=False, max_range=4)
+    assert "kappa paradox" in figure(figures, "quadratic_kappa", column="warning")
+    assert figure(figures, "quadratic_kappa", attribute="a2", column="warning") is None
+
+
 def crowd_of_five(seed: int = 4) -> Ratings:
     return panel(seed, tasks=150, annotators=20, per_task=5)
 
@@ -202,27 +311,23 @@ def test_selection_raises_the_shuffled_figure_but_trust_alone_does_not() -> None
 def test_shuffling_moves_whole_task_annotations_and_keeps_each_tasks_number() -> None:
     ratings = panel(seed=7, tasks=30).rate("short", "h00", [0, 1, 2, 3, 4]).rate("short", "h01", [0, 0, 0, 0, 0])
     with Session() as session:
-        filter_annotations(prepared(session, ratings, rubric(5), ["h02"]), AgreementPolicy(), closed=True)
-        session.create("shuffled", "quality/shuffled", {"seed": 1})
-        again = session.query("quality/shuffled", {"seed": 1})
-        other = session.query("quality/shuffled", {"seed": 2})
-        moved = session.connection.sql("from shuffled order by task_id, position, annotator").pl()
-        real = session.connection.sql("from retained_annotations order by task_id, position, annotator").pl()
-    keys = ["task_id", "response_id", "position", "annotator", "stage"]
+        filter_annotations(prepared(session, ratings, rubric(5), ["h02"]), AgreementPolicy(shuffles=1), closed=True)
+        counts_of_retained(session, AgreementPolicy(shuffles=1), fixed_slots=False)
+        real = session.connection.sql("from slots order by slot").pl()
+        moved, again, other = (
+            session.query("quality/dealt", {"high_factor": 7**9, "low_factor": low}).sort("slot")
+            for low in (5**9, 5**9, 3**9)
+        )
+    keys = ["task_id", "word", "slot", "rank", "annotators", "contends", "responses", "bucket"]
     assert moved.select(keys).equals(real.select(keys))
-    assert again.sort("task_id", "position", "annotator").equals(moved)
+    assert again.equals(moved)
     assert not again.equals(other)
-    assert task_annotations(moved) == task_annotations(real)
-    assert moved["scores"].to_list() != real["scores"].to_list()
-    for rows_left in (pl.col("stage") == "trust", pl.col("task_id") == "short"):
-        changed = moved.filter(rows_left)["scores"].to_list()
-        assert sorted(changed) == sorted(real.filter(rows_left)["scores"].to_list())
-
-
-def task_annotations(rows: pl.DataFrame) -> list[tuple[Any, ...]]:
-    """What whole task-annotations say, whoever said it of whatever."""
-    grouped = rows.sort("position").group_by("task_id", "annotator", maintain_order=True).agg("scores")
-    return sorted(tuple(map(tuple, scores)) for scores in grouped["scores"].to_list())
+    assert sorted(moved["ballot"]) == sorted(real["ballot"])
+    assert moved["ballot"].to_list() != real["ballot"].to_list()
+    short = pl.col("task_id") == "short"
+    assert sorted(moved.filter(short)["ballot"]) == sorted(real.filter(short)["ballot"])
+    assert "h02" in {row["annotator"] for row in ratings.annotations}
+    assert len(moved) == sum(row["annotator"] != "h02" and row["position"] == 1 for row in ratings.annotations)
 
 
 def test_neither_the_order_of_rows_nor_other_names_change_a_figure() -> None:
@@ -232,8 +337,8 @@ def test_neither_the_order_of_rows_nor_other_names_change_a_figure() -> None:
         row | {"task_id": f"x{row['task_id']}", "response_id": f"x{row['response_id']}"} for row in ratings.annotations
     ]
     others = Ratings(dice.sample(renamed, len(renamed)), {f"x{task}": n for task, n in ratings.tasks.items()})
-    real = agreement(ratings, rubric(5)).drop("shuffled")
-    assert agreement(others, rubric(5)).drop("shuffled").equals(real)
+    real = agreement(ratings, rubric(5)).drop("shuffled", "lift")
+    assert agreement(others, rubric(5)).drop("shuffled", "lift").equals(real)
 
 
 def likert(path: Path) -> tuple[Ratings, list[str]]:

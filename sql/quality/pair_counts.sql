@@ -1,0 +1,96 @@
+-- How often two annotators of a response gave `first` and `second` (first <= second, as steps above the lowest level), by
+-- the number of raters of the response, of those who pass a step. Where a response has one rater alone, the row
+-- with raters = 1 counts the score itself. All of it are whole numbers that add up over tasks.
+-- inputs: votes, crowds, places, masks, ballot_layout
+-- parameters: step
+-- grain: bucket, position, raters, first, second
+-- output: bucket, position, raters, first, second, count
+with levels as (
+    select unnest(range(levels))::integer as level
+    from ballot_layout
+),
+
+apart as (
+    select
+        votes.bucket,
+        votes.position,
+        votes.raters,
+        levels.level,
+        votes.responses,
+        votes.votes,
+        ((votes.votes >> (3 * levels.level)::ubigint) & 7)::bigint as given
+    from votes
+    join levels on ((votes.votes >> (3 * levels.level)::ubigint) & 7) > 0
+),
+
+abreast_pairs as (
+    select
+        one.bucket,
+        one.position,
+        one.raters,
+        one.level as first,
+        other.level as second,
+        sum(
+            one.responses * case
+                when one.raters = 1 then 1
+                when one.level = other.level then one.given * (one.given - 1) // 2
+                else one.given * ((one.votes >> (3 * other.level)::ubigint) & 7)::bigint
+            end
+        ) as count
+    from apart as one
+    join levels as other on other.level >= one.level
+    group by one.bucket, one.position, one.raters, one.level, other.level
+),
+
+crowd_votes as (
+    select
+        crowds.task_id,
+        crowds.bucket,
+        places.response,
+        places.position,
+        bit_count((((crowds.ballot >> places.shift) & masks.field) >> 1::uhugeint)::hugeint)::integer as level,
+        count(*) as given
+    from crowds
+    join places using (word)
+    join masks using (word)
+    where crowds.step >= $step and ((crowds.ballot >> places.shift) & 1) = 1
+    group by crowds.task_id, crowds.bucket, places.response, places.position, level
+),
+
+crowd_units as (
+    select *, (sum(given) over (partition by task_id, response, position))::bigint as raters
+    from crowd_votes
+),
+
+crowd_pairs as (
+    select
+        one.bucket,
+        one.position,
+        one.raters,
+        one.level as first,
+        other.level as second,
+        sum(
+            case
+                when one.raters = 1 then 1
+                when one.level = other.level then one.given * (one.given - 1) // 2
+                else one.given * other.given
+            end
+        ) as count
+    from crowd_units as one
+    join crowd_units as other
+        on
+            one.task_id = other.task_id
+            and one.response = other.response
+            and one.position = other.position
+            and one.level <= other.level
+    group by one.bucket, one.position, one.raters, one.level, other.level
+)
+
+select bucket, position, raters::integer as raters, first, second, sum(count)::bigint as count
+from (
+    from abreast_pairs
+    union all
+    from crowd_pairs
+)
+where count > 0
+group by bucket, position, raters, first, second
