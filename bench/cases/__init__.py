@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bench.cases.again import again
+from bench.cases.agreement import agreement
 from bench.cases.cells import cells
 from bench.cases.intake import intake
 from bench.cases.killed import kill, storm_kill
@@ -31,6 +32,7 @@ CASES: dict[str, Case] = {
     "cells": cells,
     "memory": memory,
     "intake": intake,
+    "agreement": agreement,
 }
 
 DEFAULT = ("fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill", "orchestrated")

@@ -8,6 +8,7 @@ Belongs here: which statements make the counts. Does not belong here: what is co
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import polars as pl
 
@@ -39,7 +40,7 @@ def count_agreement(session: Session, policy: AgreementPolicy, *, fixed_slots: b
     for name in ("rated", "abreast", "crowds", "slots"):
         session.create(name, f"quality/{name}", parameters)
     real = [
-        *(_pairs(session, step, REAL) for step in range(1, len(STEPS) + 1)),
+        *_pairs(session, REAL, from_step=1),
         *(_slots(session, step) for step in range(1, len(STEPS) + 1) if fixed_slots),
         _sizes(session.query("quality/size_counts"), REAL),
     ]
@@ -60,8 +61,9 @@ def _shuffled(
     session: Session, policy: AgreementPolicy, parameters: dict[str, int], shuffle: int
 ) -> list[pl.DataFrame]:
     dice = random.Random(f"{policy.seed}|{shuffle}")  # noqa: S311 - seeded, and no secret
-    factors = {"high_factor": dice.randrange(1, 2**31 - 1), "low_factor": dice.randrange(1, 2**31 - 1)}
-    for name in ("dealt", "dealt_abreast"):
+    names = ("task_factor", "task_shift", "annotator_factor", "annotator_shift")
+    factors = {name: dice.randrange(1, 2**31 - 1) for name in names}
+    for name in ("drawn", "dealt", "dealt_abreast"):
         session.create(name, f"quality/{name}", parameters | factors)
     session.create("panels", "quality/dealt_panels", parameters)
     session.create("seats", "quality/dealt_seats")
@@ -69,13 +71,16 @@ def _shuffled(
     session.create("abreast", "quality/shuffled_abreast")
     session.create("crowds", "quality/shuffled_crowds", parameters)
     sizes = session.query("quality/shuffled_sizes")
-    return [*(_pairs(session, step, shuffle) for step in range(2, len(STEPS) + 1)), _sizes(sizes, shuffle)]
+    return [*_pairs(session, shuffle, from_step=2), _sizes(sizes, shuffle)]
 
 
-def _pairs(session: Session, step: int, shuffle: int) -> pl.DataFrame:
-    session.create("votes", "quality/votes", {"step": step})
-    counts = session.query("quality/pair_counts", {"step": step})
-    return _keyed(counts.with_columns(quantity=pl.lit("pairs")), shuffle, step)
+def _pairs(session: Session, shuffle: int, from_step: int) -> Iterator[pl.DataFrame]:
+    for step in range(from_step, len(STEPS) + 1):
+        # The last two steps concern the same annotators, whose votes say which of them they pass.
+        if step < len(STEPS):
+            session.create("votes", "quality/votes", {"step": step})
+        counts = session.query("quality/pair_counts", {"step": step})
+        yield _keyed(counts.with_columns(quantity=pl.lit("pairs")), shuffle, step)
 
 
 def _slots(session: Session, step: int) -> pl.DataFrame:

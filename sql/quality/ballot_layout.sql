@@ -1,5 +1,5 @@
 -- What the layout of ballots follows from: the scale, the number of attributes, and the most responses of a task.
--- A word of a ballot has 128 bits; `fields` of it hold a score.
+-- A word of a ballot has 64 bits, or 128 for a scale of more than 64 levels; `fields` of it hold a score.
 -- inputs: annotations, rubric
 -- grain: levels
 -- output: highest, levels, attributes, responses, fields, words
@@ -17,6 +17,6 @@ select
     levels,
     attributes,
     responses,
-    128 // levels as fields,
-    (responses * attributes + 128 // levels - 1) // (128 // levels) as words
+    if(levels <= 64, 64, 128) // levels as fields,
+    (responses * attributes + fields - 1) // fields as words
 from sizes

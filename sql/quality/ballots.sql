@@ -2,11 +2,12 @@
 -- by one operation on bits. Each response and attribute has a field of as many bits as the scale has levels: none
 -- is set if there is no score, and else one more than there are steps above the lowest. So two scores are as far apart
 -- as bits differ, and of several the highest is the union of bits and the lowest the intersection. Fields that do
--- not fit into 128 bits go on in further words; each annotator of a task has all words. Beside it what decides
--- whether the ballot is valid: responses rated, any flag, and a score missing in a deciding attribute.
+-- not fit into one word go on in further ones; each annotator of a task has all words. Beside it what decides
+-- whether the ballot is valid (responses rated, any flag, and a score missing in a deciding attribute), the place of its
+-- annotator in the sorted order of the task's, and how many those are.
 -- inputs: annotations, rubric, ballot_layout
 -- grain: task_id, annotator, word
--- output: task_id, annotator, word, ballot, responses, flagged, incomplete
+-- output: task_id, annotator, word, ballot, responses, flagged, incomplete, rank, annotators
 with deciding as (
     select list(position::bigint order by position) as places
     from rubric
@@ -58,15 +59,23 @@ packed as (
         len(flags) > 0 as flagged,
         list_bool_or(list_transform(places, lambda place: scores[place] is null)) as incomplete
     from rows
+),
+
+united as (
+    select
+        task_id,
+        annotator,
+        word,
+        bit_or(bits) as ballot,
+        count(*)::integer as responses,
+        bool_or(flagged) as flagged,
+        bool_or(incomplete) as incomplete
+    from packed
+    group by task_id, annotator, word
 )
 
 select
-    task_id,
-    annotator,
-    word,
-    bit_or(bits) as ballot,
-    count(*) as responses,
-    bool_or(flagged) as flagged,
-    bool_or(incomplete) as incomplete
-from packed
-group by task_id, annotator, word
+    *,
+    row_number() over (partition by task_id, word order by annotator) as rank,
+    count(*) over (partition by task_id, word) as annotators
+from united

@@ -5,4 +5,4 @@
 -- output: task_id, word, ballot_1, ballot_2, ballot_3, ballot_4, ballot_5
 select task_id, word, ballot_1, ballot_2, ballot_3, ballot_4, ballot_5
 from dealt_abreast
-where contends and annotators between 3 and 5 and $closest = 3
+where contends and $closest = 3

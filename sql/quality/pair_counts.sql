@@ -10,36 +10,83 @@ with levels as (
     from ballot_layout
 ),
 
+tallies as (
+    select votes.bucket, votes.position, votes.votes, sum(votes.responses)::bigint as responses, min(levels) as scale
+    from votes
+    cross join ballot_layout
+    where votes.last >= $step
+    group by votes.bucket, votes.position, votes.votes
+),
+
+-- How many gave a level or more, from its three binary digits; less those who gave the next or more, who gave just this.
 apart as (
     select
-        votes.bucket,
-        votes.position,
-        votes.raters,
-        levels.level,
-        votes.responses,
-        votes.votes,
-        ((votes.votes >> (3 * levels.level)::ubigint) & 7)::bigint as given
-    from votes
-    join levels on ((votes.votes >> (3 * levels.level)::ubigint) & 7) > 0
+        bucket,
+        position,
+        votes,
+        responses,
+        scale,
+        level,
+        ((votes & 1) + 2 * ((votes >> scale::ubigint) & 1) + 4 * ((votes >> (2 * scale)::ubigint) & 1))::bigint as raters,
+        (
+            (
+                ((votes >> (level)::ubigint) & 1)
+                + 2 * ((votes >> (scale + level)::ubigint) & 1)
+                + 4 * ((votes >> (2 * scale + level)::ubigint) & 1)
+            )
+            - if(level + 1 < scale, (
+                ((votes >> (level + 1)::ubigint) & 1)
+                + 2 * ((votes >> (scale + level + 1)::ubigint) & 1)
+                + 4 * ((votes >> (2 * scale + level + 1)::ubigint) & 1)
+            ), 0)
+        )::bigint as given
+    from tallies
+    cross join levels
+),
+
+opposite as (
+    select
+        apart.bucket,
+        apart.position,
+        apart.raters,
+        apart.responses,
+        apart.level as first,
+        levels.level as second,
+        apart.given,
+        (
+            (
+                ((votes >> (levels.level)::ubigint) & 1)
+                + 2 * ((votes >> (scale + levels.level)::ubigint) & 1)
+                + 4 * ((votes >> (2 * scale + levels.level)::ubigint) & 1)
+            )
+            - if(levels.level + 1 < scale, (
+                ((votes >> (levels.level + 1)::ubigint) & 1)
+                + 2 * ((votes >> (scale + levels.level + 1)::ubigint) & 1)
+                + 4 * ((votes >> (2 * scale + levels.level + 1)::ubigint) & 1)
+            ), 0)
+        )::bigint as given_second
+    from apart
+    join levels on levels.level >= apart.level
+    where apart.given > 0
 ),
 
 abreast_pairs as (
     select
-        one.bucket,
-        one.position,
-        one.raters,
-        one.level as first,
-        other.level as second,
+        bucket,
+        position,
+        raters,
+        first,
+        second,
         sum(
-            one.responses * case
-                when one.raters = 1 then 1
-                when one.level = other.level then one.given * (one.given - 1) // 2
-                else one.given * ((one.votes >> (3 * other.level)::ubigint) & 7)::bigint
+            responses * case
+                when raters = 1 then 1
+                when first = second then given * (given - 1) // 2
+                else given * given_second
             end
-        ) as count
-    from apart as one
-    join levels as other on other.level >= one.level
-    group by one.bucket, one.position, one.raters, one.level, other.level
+        )::bigint as count
+    from opposite
+    where given_second > 0
+    group by bucket, position, raters, first, second
 ),
 
 crowd_votes as (

@@ -11,75 +11,86 @@ with differing as (
     select
         panels.task_id,
         panels.word,
-        masks.deciding,
-        xor(ballot_1, ballot_2) & ((ballot_1 & ballot_2 & masks.present) * masks.field) & masks.distance
-            as bits_12,
-        xor(ballot_1, ballot_3) & ((ballot_1 & ballot_3 & masks.present) * masks.field) & masks.distance
-            as bits_13,
-        xor(ballot_1, ballot_4) & ((ballot_1 & ballot_4 & masks.present) * masks.field) & masks.distance
-            as bits_14,
-        xor(ballot_1, ballot_5) & ((ballot_1 & ballot_5 & masks.present) * masks.field) & masks.distance
-            as bits_15,
-        xor(ballot_2, ballot_3) & ((ballot_2 & ballot_3 & masks.present) * masks.field) & masks.distance
-            as bits_23,
-        xor(ballot_2, ballot_4) & ((ballot_2 & ballot_4 & masks.present) * masks.field) & masks.distance
-            as bits_24,
-        xor(ballot_2, ballot_5) & ((ballot_2 & ballot_5 & masks.present) * masks.field) & masks.distance
-            as bits_25,
-        xor(ballot_3, ballot_4) & ((ballot_3 & ballot_4 & masks.present) * masks.field) & masks.distance
-            as bits_34,
-        xor(ballot_3, ballot_5) & ((ballot_3 & ballot_5 & masks.present) * masks.field) & masks.distance
-            as bits_35,
-        xor(ballot_4, ballot_5) & ((ballot_4 & ballot_5 & masks.present) * masks.field) & masks.distance
-            as bits_45
+        masks.deciding::ubigint as deciding,
+        xor(ballot_1, ballot_2)
+            & ((ballot_1 & ballot_2 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_12,
+        xor(ballot_1, ballot_3)
+            & ((ballot_1 & ballot_3 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_13,
+        xor(ballot_1, ballot_4)
+            & ((ballot_1 & ballot_4 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_14,
+        xor(ballot_1, ballot_5)
+            & ((ballot_1 & ballot_5 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_15,
+        xor(ballot_2, ballot_3)
+            & ((ballot_2 & ballot_3 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_23,
+        xor(ballot_2, ballot_4)
+            & ((ballot_2 & ballot_4 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_24,
+        xor(ballot_2, ballot_5)
+            & ((ballot_2 & ballot_5 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_25,
+        xor(ballot_3, ballot_4)
+            & ((ballot_3 & ballot_4 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_34,
+        xor(ballot_3, ballot_5)
+            & ((ballot_3 & ballot_5 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_35,
+        xor(ballot_4, ballot_5)
+            & ((ballot_4 & ballot_5 & masks.present::ubigint) * masks.field::ubigint)
+            & masks.distance::ubigint as bits_45
     from panels
     join masks using (word)
+    where ballot_1 is null or ballot_2 is null or ballot_3 is null or ballot_4 is not null or ballot_5 is not null
 ),
 
 distances as (
-    -- Of 128 bits the lowest never is one of a distance, so a signed number can be counted; doubles add faster, and
+    -- Of a word's bits the lowest never is one of a distance, so a signed number can be counted; doubles add faster, and
     -- hold whole numbers of this size.
     select
         task_id,
         sum((
-            (bit_count(((bits_12 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_12 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_12 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_12 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_12,
         sum((
-            (bit_count(((bits_13 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_13 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_13 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_13 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_13,
         sum((
-            (bit_count(((bits_14 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_14 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_14 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_14 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_14,
         sum((
-            (bit_count(((bits_15 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_15 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_15 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_15 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_15,
         sum((
-            (bit_count(((bits_23 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_23 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_23 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_23 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_23,
         sum((
-            (bit_count(((bits_24 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_24 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_24 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_24 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_24,
         sum((
-            (bit_count(((bits_25 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_25 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_25 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_25 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_25,
         sum((
-            (bit_count(((bits_34 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_34 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_34 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_34 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_34,
         sum((
-            (bit_count(((bits_35 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_35 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_35 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_35 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_35,
         sum((
-            (bit_count(((bits_45 & deciding) >> 1::uhugeint)::hugeint)::bigint << 32)
-            + (bit_count((bits_45 >> 1::uhugeint)::hugeint)::bigint << 8) * $break_ties::bigint
+            (bit_count(((bits_45 & deciding) >> 1::ubigint)::bigint)::bigint << 32)
+            + (bit_count((bits_45 >> 1::ubigint)::bigint)::bigint << 8) * $break_ties::bigint
         )::double)::bigint as apart_45
     from differing
     group by task_id
@@ -101,6 +112,17 @@ best as (
             apart_34 + apart_35 + apart_45 + 10
         ) & 255 as place
     from distances
+    union all
+    -- Of three there is no choice.
+    select task_id, 1
+    from panels
+    where
+        word = 0
+        and ballot_1 is not null
+        and ballot_2 is not null
+        and ballot_3 is not null
+        and ballot_4 is null
+        and ballot_5 is null
 ),
 
 chosen as (
@@ -144,8 +166,8 @@ ranges as (
         extremes.first,
         extremes.second,
         extremes.third,
-        masks.wide,
-        masks.max_range,
+        masks.wide::ubigint as wide,
+        masks.max_range::ubigint as max_range,
         xor(one | two | three, one & two & three) as bits
     from extremes
     join masks using (word)

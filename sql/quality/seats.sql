@@ -1,6 +1,5 @@
--- The ballots that stand for selection, with their annotator's place in the sorted order of the task's, and how many
--- there are: those of trusted annotators, in tasks that wait for nobody and have enough of them. A closed campaign
--- waits for nobody, so its tasks stand as soon as they have enough.
+-- The ballots that stand for selection: those of trusted annotators, in tasks that wait for nobody and have enough of
+-- them. A closed campaign waits for nobody, so its tasks stand as soon as they have enough.
 -- inputs: ballots, judged, coverage
 -- parameters: annotators, closed
 -- grain: task_id, annotator, word
@@ -9,6 +8,12 @@ with left_already as (
     select task_id, annotator
     from judged
     where stage is not null
+),
+
+waiting as (
+    select task_id
+    from coverage
+    where trusted < $annotators or (needed > 0 and not $closed)
 )
 
 select
@@ -16,9 +21,8 @@ select
     ballots.annotator,
     ballots.word,
     ballots.ballot,
-    row_number() over (partition by ballots.task_id, ballots.word order by ballots.annotator) as rank,
-    coverage.trusted as annotators
+    ballots.rank,
+    ballots.annotators
 from ballots
-join coverage using (task_id)
 anti join left_already using (task_id, annotator)
-where coverage.trusted >= $annotators and (coverage.needed = 0 or $closed)
+anti join waiting using (task_id)

@@ -1,26 +1,18 @@
--- The trusted ballots in a fixed order, ready to be dealt anew: with the place within the task's trusted annotators, and
--- with a random key of 64 bits from the ids. Tasks of as many responses stand together.
+-- The trusted ballots in a fixed order, ready to be dealt anew; those of tasks with as many responses stand together.
 -- inputs: rated
--- grain: word, slot
--- output: word, slot, task_id, ballot, responses, contends, rank, annotators, bucket, key
-with trusted as (
-    select
-        *,
-        row_number() over (partition by word, task_id order by annotator) as seat,
-        count(*) over (partition by word, task_id) as seats
-    from rated
-    where step >= 2
-)
-
+-- grain: word, task_id, rank
+-- output: word, task_id, ballot, responses, contends, rank, annotators, bucket, task_key, annotator_key
 select
     word,
-    row_number() over (partition by word order by responses, task_id, seat) as slot,
     task_id,
     ballot,
     responses,
     contends,
-    seat as rank,
-    seats as annotators,
+    rank,
+    annotators,
     bucket,
-    md5_number_lower(concat_ws('|', task_id, annotator)) as key
-from trusted
+    task_key,
+    annotator_key
+from rated
+where step >= 2
+order by word, responses, task_key, rank

@@ -86,6 +86,10 @@ def figure(statistic: str, value: float, shuffled: float | None, **given: Any) -
     return names | {"value": value, "shuffled": shuffled} | given
 
 
+def counted(bucket: int, **given: Any) -> dict[str, Any]:
+    return {"bucket": bucket, "quantity": "pairs", "count": 3} | given
+
+
 def published(task_id: str, position: int, **given: Any) -> dict[str, Any]:
     ids = {"task_id": task_id, "position": position, "response_id": f"{task_id}-{position}"}
     return ids | {"scores": [3, 2], "spreads": [1, 0], "n_annotators": 3} | given
@@ -128,6 +132,7 @@ SOUND: dict[str, Rows] = {
         *(rating("t1", position, "d", stage="closest", reason="not_closest") for position in (1, 2)),
     ],
     "agreement": [figure("quadratic_kappa", 0.8, 0.3), figure("task_retention", 0.9, 0.4, attribute="*")],
+    "agreement_counts": [counted(bucket) for bucket in (0, 199)],
     "consensus": [published("t1", 1), published("t1", 2)],
     "preferences": [
         {"task_id": "t1", "strength": -2, "all_preferences": [voice("a"), voice("b")]},
@@ -214,6 +219,7 @@ BROKEN: dict[str, list[Rows]] = {
             figure("kappa", 0.5, 0.3),
         ],
     ],
+    "agreement_counts": [[counted(200), counted(200), counted(0, quantity="guesses"), counted(0, count=-1)]],
     "consensus": [
         [],
         [

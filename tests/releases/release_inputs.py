@@ -298,7 +298,9 @@ class Fixture:
         }
 
     def _agreement(self) -> list[dict[str, Any]]:
-        figures = {"campaign": self.campaign, "units": 20, "pairs": 60}
+        limits = [f"{figure}{end}" for figure in ("", "shuffled_", "lift_") for end in ("low", "high")]
+        unsaid = dict.fromkeys([*limits, "lift", "warning"])
+        figures = {"campaign": self.campaign, "units": 20, "pairs": 60, **unsaid}
         rows = [
             {**figures, "stage": stage, "attribute": name, "statistic": "quadratic_kappa", "estimator": "pooled"}
             for stage in ("collected", "trusted", "closest", "retained")
