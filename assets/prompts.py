@@ -24,8 +24,8 @@ def raw_prompts(
     context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """Prompts as delivered, with source and licence, numbered in order of intake."""
-    batch = context.partition_key
-    report = take_in_prompts(lake.lake, settings.settings.home, batch)
+    batch, config = context.partition_key, settings.settings
+    report = take_in_prompts(lake.lake, config.home, batch, config.curation.intake)
     return made(lake.lake, "raw_prompts", {"prompt_batch": batch}, report)
 
 
@@ -33,7 +33,7 @@ def raw_prompts(
 def curated_prompts(
     context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
-    """Each prompt kept, or excluded with a reason: validity, duplicates over all batches, length, turns."""
+    """Each prompt kept, or excluded with a reason: filters, benchmark overlap, duplicates over all batches."""
     batch, config = context.partition_key, settings.settings
     report = curate(lake.lake, config.home, config.curation, batch)
     return made(lake.lake, "curated_prompts", {"prompt_batch": batch}, report)

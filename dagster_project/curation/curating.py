@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-from dagster_project.curation.delivery import delivered_batches
-from dagster_project.curation.raw import take_in_prompts
-from dagster_project.lake import Lake, Session
+from dagster_project.curation.delivery import find_delivery
+from dagster_project.curation.index import bring_up_to_date
+from dagster_project.lake import TABLES, Lake, Session
+from dagster_project.lake.store import in_shape
 from dagster_project.settings import CurationFile, Home
+
+ROWS_AT_ONCE = 50_000
+INPUTS = ("raw_prompts", "prompt_verdicts", "prompt_clusters")
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,19 @@ def curate(lake: Lake, home: Home, curation: CurationFile, batch: str) -> Curati
     """Write the `curated_prompts` partition of a batch.
 
     Duplicates are looked for in every batch delivered earlier, whatever the order in which
-    partitions are made: an earlier batch that is not in the lake yet is taken in first.
+    partitions are made.
     """
-    for delivery in delivered_batches(home):
-        if delivery.batch == batch:
-            break
-        if not lake.exists("raw_prompts", {"prompt_batch": delivery.batch}):
-            take_in_prompts(lake, home, delivery.batch)
-    with Session() as session:
-        session.table(lake, "raw_prompts")
-        rows = session.query("prompts/curated_prompts", {"prompt_batch": batch, **curation.length.model_dump()})
-    lake.write("curated_prompts", {"prompt_batch": batch}, rows)
-    excluded = rows["reason"].drop_nulls().value_counts(sort=True)
-    return CurationReport(int(rows["kept"].sum()), dict(excluded.iter_rows()))
+    bring_up_to_date(lake, home, curation, batch)
+    delivery, partition = find_delivery(home, batch), {"prompt_batch": batch}
+    last, reasons = delivery.first_number + delivery.rows, Counter[str | None]()
+    rules = {"exclude": curation.duplicates.exclude, "exclude_from": curation.duplicates.exclude_from}
+    with Session() as session, lake.streaming("curated_prompts", partition) as write:
+        for table in INPUTS:
+            session.table(lake, table, partition)
+        for first in range(delivery.first_number, last, ROWS_AT_ONCE):
+            bounds = {"first_number": first, "last_number": first + ROWS_AT_ONCE - 1}
+            rows = session.query("prompts/curated_prompts", {**rules, **bounds})
+            reasons.update(rows["reason"])
+            write(in_shape(TABLES["curated_prompts"], rows))
+    kept = reasons.pop(None, 0)
+    return CurationReport(kept, {str(reason): count for reason, count in reasons.most_common()})

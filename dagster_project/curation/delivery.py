@@ -1,4 +1,4 @@
-"""Prompt batches as they were delivered: ``inbox/prompts/<batch>/`` holds the file and a note.
+"""Prompt batches as they were delivered: ``inbox/prompts/<batch>/`` holds the file (or folder) and a note.
 
 The note says the file's source, licence and place in the order of intake. The order never
 changes, so that a duplicate is always the later one.
@@ -13,9 +13,9 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from dagster_project.curation.prompt_files import read_rows
+from dagster_project.curation.prompt_files import files_of, read_rows
 from dagster_project.errors import SteerworksError
-from dagster_project.identity import file_sha256
+from dagster_project.identity import digest, file_sha256
 from dagster_project.settings import Home
 from dagster_project.settings.slugs import is_slug
 from dagster_project.whole_files import flush, write_text
@@ -24,7 +24,7 @@ NOTE = "delivery.json"
 
 
 class PromptDelivery(BaseModel):
-    """One delivered prompt file: where it lies, what it is, and its intake numbers."""
+    """One delivered prompt file or folder: where it lies, what it is, and its intake numbers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,8 +44,22 @@ def delivered_batches(home: Home) -> list[PromptDelivery]:
     return sorted(deliveries, key=lambda delivery: delivery.first_number)
 
 
+def find_delivery(home: Home, batch: str) -> PromptDelivery:
+    """Return the delivery of a batch.
+
+    Raises:
+        SteerworksError: there is none.
+    """
+    delivery = next((known for known in delivered_batches(home) if known.batch == batch), None)
+    if delivery is None:
+        raise SteerworksError(
+            f"no prompts were delivered as `{batch}`. Run `steerworks prompts add FILE --batch {batch}` first."
+        )
+    return delivery
+
+
 def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: str) -> PromptDelivery:
-    """Copy a prompt file into the inbox as a batch; the same bytes again change nothing.
+    """Copy a prompt file or folder into the inbox as a batch; the same bytes again change nothing.
 
     Raises:
         SteerworksError: the file cannot be read as prompts, the batch's name is no slug, or the
@@ -64,7 +78,7 @@ def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: st
         delivery = PromptDelivery(
             batch=batch,
             file=path.name,
-            sha256=file_sha256(path),
+            sha256=delivery_sha256(path),
             source=source,
             licence=licence,
             rows=rows,
@@ -82,6 +96,13 @@ def prompt_file(home: Home, delivery: PromptDelivery) -> Path:
     return home.inbox / "prompts" / delivery.batch / delivery.file
 
 
+def delivery_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or over the names and bytes of a folder's files."""
+    if not path.is_dir():
+        return file_sha256(path)
+    return digest([[file.relative_to(path).as_posix(), file_sha256(file)] for file in files_of(path)])
+
+
 def _unchanged(earlier: PromptDelivery, again: PromptDelivery) -> PromptDelivery:
     if earlier.model_copy(update={"first_number": again.first_number}) != again:
         raise SteerworksError(
@@ -96,8 +117,11 @@ def _store(folder: Path, path: Path, delivery: PromptDelivery) -> None:
     temporary = folder / f".{delivery.batch}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    shutil.copyfile(path, temporary / delivery.file)
-    flush(temporary / delivery.file)
+    for file in files_of(path):
+        copy = temporary / delivery.file / file.relative_to(path) if path.is_dir() else temporary / delivery.file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+        flush(copy)
     write_text(temporary / NOTE, delivery.model_dump_json(indent=2) + "\n")
     temporary.rename(folder / delivery.batch)
     flush(folder)

@@ -1,9 +1,10 @@
 """The shapes in which prompts are delivered, and the one shape that they take.
 
-Understood are ``{"prompt": "…"}``, ``{"messages": [{"role": …, "content": …}]}`` (chat APIs) and
-``{"conversations": [{"from": "human", "value": …}]}`` (ShareGPT). Only the user's turns are kept:
-the assistant's carry the licence of the model that wrote them, and a system text is not the
-user's. What comes after the last user turn falls away with them.
+Understood are ``{"prompt": "…"}``, ``{"messages": [{"role": …, "content": …}]}`` (chat APIs; the
+content may be a list of text parts), the bare list of such messages, and ``{"conversations":
+[{"from": "human", "value": …}]}`` (ShareGPT). Only the user's turns are kept, unless the
+configuration says otherwise: the assistant's carry the licence of the model that wrote them, and a
+system text is not the user's. What comes after the last user turn falls away in any case.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USER_ROLES = frozenset({"user", "human", "prompter"})
-OTHER_ROLES = frozenset({"assistant", "gpt", "chatgpt", "bot", "model", "system", "tool"})
+ASSISTANT_ROLES = frozenset({"assistant", "gpt", "chatgpt", "bot", "model"})
+OTHER_ROLES = frozenset({"system", "tool"})
 TEXT_FIELDS = ("prompt", "messages", "conversations")
 KNOWN_FIELDS = frozenset({*TEXT_FIELDS, "source", "licence", "license"})
 
@@ -25,7 +27,7 @@ class PromptRowError(ValueError):
 
 @dataclass(frozen=True)
 class PromptRow:
-    """A delivered prompt in the one shape: user turns only, and the row's other fields."""
+    """A delivered prompt in the one shape, and the row's other fields."""
 
     messages: list[Message]
     source: str | None
@@ -33,13 +35,15 @@ class PromptRow:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-def parse_row(row: Any) -> PromptRow:
+def parse_row(row: Any, *, keep_assistant_turns: bool = False) -> PromptRow:
     """Return a delivered row in the one shape.
 
     Raises:
         PromptRowError: the row is no object, has none or several of the text fields, or its turns
             are not what its shape wants.
     """
+    if isinstance(row, list) and row and all(isinstance(item, dict) for item in row):
+        row = {"messages": row}
     if not isinstance(row, dict):
         raise PromptRowError(f"not_an_object: a row is a JSON object, and this is {type(row).__name__}")
     found = [name for name in TEXT_FIELDS if name in row]
@@ -47,41 +51,66 @@ def parse_row(row: Any) -> PromptRow:
         raise PromptRowError(
             f"no_prompt: a row has exactly one of {', '.join(TEXT_FIELDS)}; this has {found or 'none'}"
         )
-    turns = _user_turns(found[0], row[found[0]])
+    turns = _turns(found[0], row[found[0]])
     return PromptRow(
-        [{"role": "user", "content": text} for text in turns],
+        _kept(turns, keep_assistant_turns=keep_assistant_turns),
         _text_or_none(row, "source"),
         _text_or_none(row, "licence") or _text_or_none(row, "license"),
         {key: value for key, value in row.items() if key not in KNOWN_FIELDS},
     )
 
 
-def _user_turns(shape: str, content: Any) -> list[str]:
+def _turns(shape: str, content: Any) -> list[Message]:
+    """Return all turns of users and assistants."""
     if shape == "prompt" and isinstance(content, str):
-        turns = [content]
-    elif isinstance(content, list):
-        role, text = ("from", "value") if shape == "conversations" else ("role", "content")
-        spoken = [_turn(item, number, role, text) for number, item in enumerate(content, start=1)]
-        turns = [turn for turn in spoken if turn is not None]
-    else:
+        return [{"role": "user", "content": content}]
+    if not isinstance(content, list):
         raise PromptRowError(f"bad_type: `{shape}` holds {type(content).__name__}")
-    if not turns or not all(turn.strip() for turn in turns):
+    role, text = ("from", "value") if shape == "conversations" else ("role", "content")
+    spoken = [_turn(item, number, role, text) for number, item in enumerate(content, start=1)]
+    return [turn for turn in spoken if turn is not None]
+
+
+def _kept(turns: list[Message], *, keep_assistant_turns: bool) -> list[Message]:
+    """Return the turns up to the user's last; of an assistant none, or none that is empty."""
+    while turns and turns[-1]["role"] != "user":
+        turns = turns[:-1]
+    users = [turn for turn in turns if turn["role"] == "user"]
+    if not users or not all(turn["content"].strip() for turn in users):
         raise PromptRowError("empty: there is no user turn with text in it")
+    if not keep_assistant_turns or len(turns) == len(users):
+        return users
+    if [turn["role"] for turn in turns] != [("user", "assistant")[place % 2] for place in range(len(turns))]:
+        raise PromptRowError("bad_order: user and assistant do not take turns, and assistant turns are to be kept")
     return turns
 
 
-def _turn(item: Any, number: int, role_key: str, text_key: str) -> str | None:
-    """Return a user's text, or None for another speaker's turn."""
+def _turn(item: Any, number: int, role_key: str, text_key: str) -> Message | None:
+    """Return a user's or an assistant's turn, or None for another speaker's."""
     if not isinstance(item, dict) or not isinstance(item.get(role_key), str):
         raise PromptRowError(f"bad_turn: turn {number} has no `{role_key}`")
     role = item[role_key].lower()
     if role in OTHER_ROLES:
         return None
-    if role not in USER_ROLES:
+    if role not in USER_ROLES | ASSISTANT_ROLES:
         raise PromptRowError(f"bad_role: turn {number} is spoken by `{item[role_key]}`, which is no known role")
-    if not isinstance(item.get(text_key), str):
+    text = _text(item.get(text_key), number)
+    if text is None:
+        if role in ASSISTANT_ROLES:  # a call of a tool has no text
+            return {"role": "assistant", "content": ""}
         raise PromptRowError(f"bad_turn: turn {number} has no text in `{text_key}`")
-    return str(item[text_key])
+    return {"role": "user" if role in USER_ROLES else "assistant", "content": text}
+
+
+def _text(content: Any, number: int) -> str | None:
+    """Return a turn's text; of a list of parts, all their texts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not content:
+        return None
+    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
+        raise PromptRowError(f"not_text: turn {number} has a part that is no text, such as a picture")
+    return "\n".join(part["text"] for part in content)
 
 
 def _text_or_none(row: dict[str, Any], name: str) -> str | None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
-from dagster_project.curation.delivery import PromptDelivery, delivered_batches, prompt_file
+from dagster_project.curation.delivery import PromptDelivery, delivery_sha256, find_delivery, prompt_file
 from dagster_project.curation.prompt_files import Row, read_rows
 from dagster_project.curation.prompt_rows import PromptRow, PromptRowError, parse_row
 from dagster_project.errors import SteerworksError
-from dagster_project.identity import canonical_json, file_sha256, stable_id
+from dagster_project.identity import canonical_json, digest, stable_id
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import Home
+from dagster_project.settings.curation import Intake
+
+VERSION = 2
+"""Whatever changes a row changes this too: what follows from the rows is then made again."""
+ROWS_AT_ONCE = 20_000
+PLAIN = Intake()
 
 
 @dataclass(frozen=True)
@@ -26,31 +33,37 @@ class RawReport:
     defects: dict[str, int]
 
 
-def take_in_prompts(lake: Lake, home: Home, batch: str) -> RawReport:
-    """Write the `raw_prompts` partition of a delivered batch.
+def take_in_prompts(lake: Lake, home: Home, batch: str, intake: Intake = PLAIN) -> RawReport:
+    """Write the `raw_prompts` partition of a delivered batch, some thousand rows at a time.
 
     Raises:
         SteerworksError: the batch was never delivered, or its file changed since.
     """
-    delivery = next((known for known in delivered_batches(home) if known.batch == batch), None)
-    if delivery is None:
-        raise SteerworksError(
-            f"no prompts were delivered as `{batch}`. Run `steerworks prompts add FILE --batch {batch}` first."
-        )
+    delivery = find_delivery(home, batch)
     path = prompt_file(home, delivery)
-    if file_sha256(path) != delivery.sha256:
+    if delivery_sha256(path) != delivery.sha256:
         raise SteerworksError(f"{path}: the file changed after its intake. Restore it, or add it as another batch.")
-    rows = [_record(delivery, offset, row) for offset, row in enumerate(read_rows(path))]
-    lake.write("raw_prompts", {"prompt_batch": batch}, pa.Table.from_pylist(rows, TABLES["raw_prompts"].schema))
-    return RawReport(len(rows), dict(Counter(_rules(rows))))
+    rows, defects = 0, Counter[str]()
+    records = (_record(delivery, intake, offset, row) for offset, row in enumerate(read_rows(path)))
+    with lake.streaming("raw_prompts", {"prompt_batch": batch}, raw_made_from(delivery, intake)) as write:
+        for part in _in_parts(records):
+            write(pa.Table.from_pylist(part, TABLES["raw_prompts"].schema))
+            rows += len(part)
+            defects.update(row["defect"].partition(":")[0] for row in part if row["defect"])
+    return RawReport(rows, dict(defects))
 
 
-def _record(delivery: PromptDelivery, offset: int, row: Row) -> dict[str, Any]:
+def raw_made_from(delivery: PromptDelivery, intake: Intake) -> str:
+    """Return the hash of all that a batch's rows follow from."""
+    return digest(["raw_prompts", VERSION, delivery.model_dump(), intake.model_dump()])
+
+
+def _record(delivery: PromptDelivery, intake: Intake, offset: int, row: Row) -> dict[str, Any]:
     number, content, defect = row
     prompt = PromptRow([], None, None)
     if defect is None:
         try:
-            prompt = parse_row(content)
+            prompt = parse_row(content, keep_assistant_turns=intake.keep_assistant_turns)
         except PromptRowError as broken:
             defect = str(broken)
     return {
@@ -67,5 +80,7 @@ def _record(delivery: PromptDelivery, offset: int, row: Row) -> dict[str, Any]:
     }
 
 
-def _rules(rows: list[dict[str, Any]]) -> Iterator[str]:
-    return (row["defect"].partition(":")[0] for row in rows if row["defect"])
+def _in_parts(records: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    iterator = iter(records)
+    while part := list(islice(iterator, ROWS_AT_ONCE)):
+        yield part

@@ -98,9 +98,47 @@ _table(
     Column("row_number", pa.int64(), "row in that file, from 1"),
     Column("source", STRING, "where the prompt comes from"),
     Column("licence", STRING, "the source's licence"),
-    Column("messages", MESSAGES, "the conversation as delivered, without assistant turns; ends with the user"),
+    Column("messages", MESSAGES, "the user's turns, or the conversation if so configured; ends with the user"),
     Column("extra", STRING, "the delivered row's other fields, as JSON", nullable=True),
     Column("defect", STRING, "the rule that the row breaks", nullable=True),
+)
+
+_table(
+    "prompt_signatures",
+    "curated_prompts",
+    ("prompt_batch",),
+    ("intake_number",),
+    "What each prompt is compared by; it follows from the prompt alone.",
+    *_same("raw_prompts", "prompt_batch", "intake_number", "prompt_id"),
+    Column("text_hash", pa.int64(), "hash of the letters and digits", ("raw_prompts.messages",)),
+    Column("signature", pa.binary(), "a byte of each of 128 MinHash minima", ("raw_prompts.messages",)),
+)
+
+_table(
+    "prompt_verdicts",
+    "curated_prompts",
+    ("prompt_batch",),
+    ("intake_number",),
+    "What the filters and the benchmarks say of each prompt; other prompts play no part.",
+    *_same("raw_prompts", "prompt_batch", "intake_number"),
+    Column("language", STRING, "ISO 639-1 code; null where nobody asked", ("raw_prompts.messages",), True),
+    Column("reason", STRING, "the first filter that excludes it", ("raw_prompts.messages",), nullable=True),
+    Column("detail", STRING, "the figure or rule behind it", ("raw_prompts.messages",), nullable=True),
+)
+
+_table(
+    "prompt_clusters",
+    "curated_prompts",
+    ("prompt_batch",),
+    ("intake_number",),
+    "The earlier prompt that each sound prompt is most like; it follows from this batch and those taken in before.",
+    *_same("raw_prompts", "prompt_batch", "intake_number"),
+    Column("same_text", pa.int64(), "first prompt with the same messages", ("raw_prompts.messages",)),
+    Column("same_letters", pa.int64(), "first prompt with the same letters and digits", ("raw_prompts.messages",)),
+    Column("nearest", pa.int64(), "most similar earlier prompt, if similar enough", ("raw_prompts.messages",), True),
+    Column("similarity", pa.float32(), "estimated Jaccard similarity to it", ("raw_prompts.messages",), True),
+    Column("cluster", STRING, "prompt_id of the first prompt of its cluster", ("raw_prompts.prompt_id",)),
+    Column("touches", STRINGS, "other clusters that it is similar to as well", ("raw_prompts.prompt_id",)),
 )
 
 _table(
@@ -115,7 +153,23 @@ _table(
     Column("kept", pa.bool_(), "goes on to selection", ("raw_prompts.messages", "raw_prompts.defect")),
     Column("reason", STRING, "why it was excluded", ("raw_prompts.messages", "raw_prompts.defect"), nullable=True),
     Column("detail", STRING, "the figure or rule behind the reason", ("raw_prompts.defect",), nullable=True),
-    Column("duplicate_of", pa.int64(), "intake number of the first of its kind", ("raw_prompts.messages",), True),
+    Column(
+        "duplicate_of",
+        pa.int64(),
+        "intake number of the earlier prompt that it is like",
+        ("raw_prompts.messages",),
+        True,
+    ),
+    Column(
+        "similarity",
+        pa.float32(),
+        "to the most similar earlier prompt; null if none is",
+        ("raw_prompts.messages",),
+        True,
+    ),
+    Column("cluster", STRING, "prompt_id of the first prompt of its cluster", ("raw_prompts.prompt_id",)),
+    Column("touches", STRINGS, "other clusters that it is similar to as well", ("raw_prompts.prompt_id",)),
+    Column("language", STRING, "ISO 639-1 code; null where nobody asked", ("raw_prompts.messages",), nullable=True),
 )
 
 _table(

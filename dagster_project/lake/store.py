@@ -77,7 +77,9 @@ class Lake:
             yield lambda rows: write(_in_columns(described, rows)) if rows.num_rows else None
 
     @contextmanager
-    def streaming(self, table: str, partition: Partition) -> Iterator[Callable[[pa.Table], None]]:
+    def streaming(
+        self, table: str, partition: Partition, made_from: str | None = None
+    ) -> Iterator[Callable[[pa.Table], None]]:
         """Give a function by which a partition of a rebuilt table is made again, some rows at a time.
 
         The rows come with the table's columns and types, in the order of the grain. Memory holds one call's rows, which
@@ -88,7 +90,8 @@ class Lake:
         """
         described = self._described(table, "rebuilt")
         path = self._folder(described, partition) / "part.parquet"
-        with streaming_parquet(path, described.schema) as write:
+        schema = described.schema.with_metadata({MADE_FROM: made_from} if made_from else None)
+        with streaming_parquet(path, schema) as write:
             last: tuple[object, ...] = ()
 
             def in_order(rows: pa.Table) -> None:
@@ -99,7 +102,7 @@ class Lake:
                         raise ValueError(f"{table}: the row {key} comes after {last}")
                     last = key
                 if rows.num_rows:
-                    write(pa.Table.from_arrays(rows.select(described.column_names).columns, schema=described.schema))
+                    write(pa.Table.from_arrays(rows.select(described.column_names).columns, schema=schema))
 
             yield in_order
 

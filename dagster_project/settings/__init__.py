@@ -80,7 +80,7 @@ class Settings:
     @cached_property
     def curation(self) -> CurationFile:
         """Which prompts enter; the models that it names are checked against `models.yaml`."""
-        curation = load_model(self.folder / "curation.yaml", CurationFile)
+        curation = load_model(self.folder / "curation.yaml", CurationFile).within(self.folder)
         models = self.models.for_curation().models
         for key, slug in curation.models_named().items():
             self._require_models(f"curation.yaml: {key}", (slug,), models)

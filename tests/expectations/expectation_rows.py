@@ -51,7 +51,8 @@ def raw(number: int, **given: Any) -> dict[str, Any]:
 
 
 def curated(number: int, **given: Any) -> dict[str, Any]:
-    return {"intake_number": number, "prompt_id": f"p{number}", "messages": [USER], "kept": True} | given
+    told = {"prompt_id": f"p{number}", "messages": [USER], "kept": True, "cluster": f"p{number}", "touches": []}
+    return {"intake_number": number} | told | given
 
 
 def selected(prompt: str, **given: Any) -> dict[str, Any]:
@@ -99,9 +100,13 @@ def voice(name: str) -> dict[str, Any]:
     return {"annotator": name, "strength": -1, "justification": "Clearer.", "retained": True}
 
 
+DUPLICATE = curated(
+    2, prompt_id="p1", kept=False, reason="duplicate", detail="of 1", duplicate_of=1, similarity=1.0, cluster="p1"
+)
+
 SOUND: dict[str, Rows] = {
     "raw_prompts": [*(raw(n) for n in range(1, 10)), raw(10, messages=[], defect="empty")],
-    "curated_prompts": [curated(1), curated(2, prompt_id="p1", kept=False, reason="duplicate", duplicate_of=1)],
+    "curated_prompts": [curated(1), DUPLICATE],
     "selected_prompts": [
         selected("p1"),
         selected("p2", messages=[USER, ASSISTANT, USER], completion_model="plain", completion_licence="Apache-2.0"),
@@ -143,13 +148,14 @@ SOUND: dict[str, Rows] = {
 BROKEN: dict[str, list[Rows]] = {
     "raw_prompts": [
         [],
-        [raw(1, messages=[USER, ASSISTANT]), raw(1, licence=" ", defect="empty")],
+        [raw(1, messages=[USER, ASSISTANT | {"role": "wizard"}]), raw(1, licence=" ", defect="empty")],
     ],
     "curated_prompts": [
         [
             curated(1, duplicate_of=2),
             curated(1, kept=False),
-            curated(2, prompt_id="p1", messages=[ASSISTANT]),
+            curated(2, prompt_id="p1", messages=[ASSISTANT], licence="Unknown"),
+            curated(2, messages=[{"role": "wizard", "content": " "}, USER], cluster="p9"),
             *(curated(n, kept=False, reason="too_long") for n in range(3, 40)),
         ],
     ],

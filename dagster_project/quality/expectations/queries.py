@@ -24,6 +24,7 @@ _SQL_NAMES = {
     pa.float32(): "float",
     pa.float64(): "double",
     pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.binary(): "blob",
 }
 
 
