@@ -12,6 +12,7 @@ from bench.cases.killed import kill, storm_kill
 from bench.cases.memory import memory
 from bench.cases.orchestrated import orchestrated
 from bench.cases.pace import cap, faults, fixed, large, refused, storm, tail
+from bench.cases.prompts import prompts
 from bench.figures import Row
 from bench.run import Run
 
@@ -33,6 +34,7 @@ CASES: dict[str, Case] = {
     "memory": memory,
     "intake": intake,
     "agreement": agreement,
+    "prompts": prompts,
 }
 
 DEFAULT = ("fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill", "orchestrated")

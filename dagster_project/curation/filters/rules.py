@@ -55,6 +55,13 @@ def rules_path(name: str, own: Path | None) -> Path:
     return own or SHIPPED / f"{name}.yaml"
 
 
+def ascii_classes(pattern: str) -> str:
+    """Return a pattern whose classes and word boundaries are about ASCII."""
+    for unicode_class, ascii_class in _ASCII.items():
+        pattern = pattern.replace(unicode_class, ascii_class)
+    return pattern
+
+
 def _read(path: Path) -> dict[str, list[str]]:
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:
@@ -77,7 +84,4 @@ def _require_pattern(path: Path, pattern: str) -> None:
 
 
 def _joined(patterns: Sequence[str]) -> str:
-    alternatives = "|".join(patterns)
-    for unicode_class, ascii_class in _ASCII.items():
-        alternatives = alternatives.replace(unicode_class, ascii_class)
-    return f"(?im){_BEGIN}(?:{alternatives})"
+    return f"(?im){_BEGIN}(?:{ascii_classes('|'.join(patterns))})"
