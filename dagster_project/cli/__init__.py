@@ -18,18 +18,14 @@ from dagster_project.cli import (
     campaign,
     diff,
     explain,
-)
     prompts,
     quarantine,
     release,
     responses,
     run,
     simulate,
-<<<<<<< HEAD
     splits,
     sql,
-=======
->>>>>>> 5138559 (Annotate with Label Studio on this machine: tasks to it, annotations from it as they are made and changed; read Argilla and Scale; bench the intake)
     ui,
     vault,
 )
