@@ -59,6 +59,14 @@ def selected(prompt: str, **given: Any) -> dict[str, Any]:
     return {"prompt_id": prompt, "messages": [USER], "selected": True} | given
 
 
+def topic(name: str, **given: Any) -> dict[str, Any]:
+    return {"topic_id": name, "words": ["sky"], "examples": ["p1"], "size": 3} | given
+
+
+def graded(prompt: str, level: int, **given: Any) -> dict[str, Any]:
+    return {"prompt_id": prompt, "level": level, "by_rule": level} | given
+
+
 def response(number: int, **given: Any) -> dict[str, Any]:
     ids = {"model": "plain", "prompt_id": f"p{number}", "response_id": f"r{number}", "sample_index": 0}
     return ids | {"status": "ok", "response": "Because.", "finish_reason": "stop", "cost_usd": 0.0} | given
@@ -107,8 +115,18 @@ DUPLICATE = curated(
 SOUND: dict[str, Rows] = {
     "raw_prompts": [*(raw(n) for n in range(1, 10)), raw(10, messages=[], defect="empty")],
     "curated_prompts": [curated(1), DUPLICATE],
+    "topics": [topic("t1"), topic("t2", examples=["p2", "p3"])],
+    "prompt_topics": [*({"prompt_id": f"p{n}", "topic_id": "t1"} for n in range(9)), {"prompt_id": "p9"}],
+    "prompt_embeddings": [
+        {"prompt_id": "p1", "vector": [0.5, 0.25]},
+        {"prompt_id": "p2", "vector": [1.0, 0.0]},
+        {"prompt_id": "p3", "reason": "context_overflow"},
+    ],
+    "prompt_complexity": [graded("p1", 1), graded("p2", 5, by_judge=5, judge="judge")],
     "selected_prompts": [
         selected("p1"),
+        selected("p4", place=1),
+        selected("p5", place=2, selected=False, reason="completion_failed: budget"),
         selected("p2", messages=[USER, ASSISTANT, USER], completion_model="plain", completion_licence="Apache-2.0"),
         selected("p3", selected=False, reason="not_sampled"),
     ],
@@ -159,7 +177,12 @@ BROKEN: dict[str, list[Rows]] = {
             *(curated(n, kept=False, reason="too_long") for n in range(3, 40)),
         ],
     ],
+    "topics": [[topic("t1", words=[], examples=[]), topic("t1", examples=["p1", "p2"], size=1)]],
+    "prompt_topics": [[{"prompt_id": "p1", "topic_id": "t1", "is_far": True}, {"prompt_id": "p1", "topic_id": "t2"}]],
+    "prompt_embeddings": [[{"prompt_id": "p1", "vector": [0.5]}, {"prompt_id": "p1", "vector": [0.5, 0.5]}]],
+    "prompt_complexity": [[graded("p1", 6), graded("p1", 2, judge="judge", reason="unreadable")]],
     "selected_prompts": [
+        [selected("p1", place=1), selected("p2", place=3)],
         [
             selected("p1", messages=[USER, USER]),
             selected("p1", reason="not_sampled", completion_model="plain"),
