@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dagster_project.cli import (
+    agreement,
     annotate,
     backfill,
     campaign,
@@ -45,6 +46,7 @@ app.add_typer(responses.app, name="responses")
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(quarantine.app, name="quarantine")
+app.command("agreement")(agreement.agreement)
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)
 app.command("verify")(release.verify_release)

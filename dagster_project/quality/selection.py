@@ -19,7 +19,7 @@ def choose(session: Session, policy: AgreementPolicy) -> None:
 
 def choose_anew(session: Session, policy: AgreementPolicy) -> None:
     """Make ``chosen`` and ``panel_closest`` from ``seats``, ``panels`` and ``masks``."""
-    parameters = {**closest_parameters(policy), "break_ties": True}
+    parameters = {**closest_parameters(policy), "break_ties": policy.break_ties}
     for name in ("panel_closest", "distances", "closest", "chosen"):
         session.create(name, f"quality/{name}", parameters)
 

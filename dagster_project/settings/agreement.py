@@ -37,7 +37,10 @@ class AgreementPolicy(Strict):
     extra_when_disputed: int = Field(default=2, ge=0, le=9)
     max_annotators: int = Field(default=5, ge=1, le=15)
     closest: int = Field(default=3, ge=1, le=9, description="how many that agree best are kept")
-    max_range: int = Field(default=2, ge=0, description="of a deciding attribute within those kept")
+    break_ties: bool = Field(default=True, description="ties in `closest` by all attributes, before the sorted ids")
+    max_range: int | None = Field(
+        default=2, ge=0, description="of a deciding attribute within those kept; null: nothing is disputed"
+    )
     max_preference_range: int = Field(default=2, ge=0)
     shuffles: int = Field(default=5, ge=1, le=1000, description="permutations behind a shuffled figure")
     bootstrap_samples: int = Field(default=1000, ge=0, le=100_000, description="samples behind an interval")
