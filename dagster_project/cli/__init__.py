@@ -19,6 +19,7 @@ from dagster_project.cli import (
     campaign,
     diff,
     explain,
+    judge,
     prompts,
     quarantine,
     release,
@@ -47,6 +48,7 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("agreement")(agreement.agreement)
+app.command("judge")(judge.judge_campaign)
 app.command("simulate")(simulate.simulate)
 app.command("release")(release.release)
 app.command("verify")(release.verify_release)

@@ -15,6 +15,7 @@ from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
 from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
 from dagster_project.generation.requests import Request, RequestForm, conversation_hash
+from dagster_project.generation.structured import ask_structured
 from dagster_project.generation.unfilled import unfilled_cells
 from dagster_project.generation.verify import CellCount, verify_responses
 
@@ -35,6 +36,7 @@ __all__ = [
     "UnfinishedError",
     "answer_cell",
     "answer_cells",
+    "ask_structured",
     "cells_with_ended_batches",
     "complete_conversations",
     "conversation_hash",

@@ -112,8 +112,11 @@ class RequestForm:
         conversation: Sequence[Message],
         sample_index: int = 0,
         known_hash: str | None = None,
+        response_format: Mapping[str, Any] | None = None,
     ) -> Request:
         """Render one request; ``known_hash`` is the conversation's, where it is known already.
+
+        ``response_format`` is the shape of a structured answer, as the chat API takes it.
 
         The hash covers the messages as rendered, the endpoint's and the model's name, the revision, the
         sampling parameters as sent and the sample index; so a changed temperature asks anew, and a
@@ -130,15 +133,16 @@ class RequestForm:
             "sampling": sampling,
             "sample_index": sample_index,
         }
+        shape = {"response_format": dict(response_format)} if response_format else {}
         return Request(
             model=self.model,
             prompt_batch=prompt_batch,
             prompt_id=prompt_id,
             sample_index=sample_index,
-            body={"model": self.spec.name, "messages": messages, **sampling},
+            body={"model": self.spec.name, "messages": messages, **sampling, **shape},
             parameters=self.parameters[sample_index],
             conversation_hash=known_hash or conversation_hash(conversation),
-            request_hash=digest(asked),
+            request_hash=digest({**asked, **shape}),
             max_tokens=self.spec.sampling.most_tokens,
         )
 

@@ -118,6 +118,9 @@ class Settings:
                     f"{self.folder / 'campaigns.yaml'}: campaign `{slug}` names the vendor `{campaign.vendor}`, "
                     f"which vendors.yaml does not have. It has: {', '.join(sorted(self.vendors.vendors))}."
                 )
+            self._require_models(
+                f"vendors.yaml: vendor `{campaign.vendor}`", self.vendors.vendors[campaign.vendor].judges
+            )
             if pairing := campaign.pairing:
                 named = (*(pairing.models or ()), *pairing.weights, *((pairing.baseline,) if pairing.baseline else ()))
                 self._require_models(f"campaigns.yaml: campaign `{slug}`", tuple(dict.fromkeys(named)))

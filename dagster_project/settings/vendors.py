@@ -16,6 +16,7 @@ VendorKind = Literal["human", "model", "simulated"]
 DeliveryFormat = Literal["steerworks", "label-studio", "argilla", "scale"]
 SIMULATED_VENDOR = "simulated"
 SIMULATED_PSEUDONYM_KEY = "published: the simulated vendor employs nobody"
+MODEL_PSEUDONYM_KEY = "published: a model is nobody"
 
 
 class Vendor(Strict):
@@ -32,21 +33,28 @@ class Vendor(Strict):
     usd_per_annotation: float = Field(default=0, ge=0)
     format: DeliveryFormat = "steerworks"
     mapping: Mapping | None = None
+    judges: tuple[Slug, ...] = Field(default=(), description="the models that annotate, of a vendor of kind `model`")
 
     @model_validator(mode="after")
     def _one_way_to_read(self) -> Self:
         if self.mapping and self.format != "steerworks":
             raise ValueError(f"a vendor has either a `mapping` or the format `{self.format}`")
+        if (self.kind == "model") != bool(self.judges):
+            raise ValueError("a vendor of kind `model` names its `judges`, slugs of models.yaml, and no other does")
+        if self.kind == "model" and (self.slots != "fixed" or self.mapping or self.format != "steerworks"):
+            raise ValueError("a vendor of kind `model` has `slots: fixed`, and neither a `mapping` nor a `format`")
         return self
 
     def pseudonym_key(self) -> str:
-        """Return the key for worker pseudonyms; the simulated vendor's is published.
+        """Return the key for worker pseudonyms; that of vendors who employ nobody is published.
 
         Raises:
             SteerworksError: the environment variable is not set.
         """
         if self.kind == "simulated":
             return SIMULATED_PSEUDONYM_KEY
+        if self.kind == "model":
+            return MODEL_PSEUDONYM_KEY
         key = os.environ.get(self.pseudonym_key_env or "")
         if not key:
             raise SteerworksError(
@@ -71,6 +79,6 @@ class VendorsFile(Strict):
                 raise ValueError("`prompts` is the inbox folder of prompts; give the vendor another name")
             if vendor.kind == "simulated" and slug != SIMULATED_VENDOR:
                 raise ValueError(f"a vendor of kind `simulated` is called `{SIMULATED_VENDOR}`: it reads that outbox")
-            if vendor.kind != "simulated" and not vendor.pseudonym_key_env:
+            if vendor.kind == "human" and not vendor.pseudonym_key_env:
                 raise ValueError(f"vendor `{slug}` needs `pseudonym_key_env`: its workers' ids must not be stored")
         return self

@@ -11,6 +11,7 @@ from dagster_project.vendors.campaigns import CampaignStatus, Closing, Received,
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.intake import TakenIn, take_in
+from dagster_project.vendors.judges import Judged, judge
 from dagster_project.vendors.label_studio import Studio, pull, push
 from dagster_project.vendors.merging import Merged, merge
 from dagster_project.vendors.outbox import export_round, round_path
@@ -22,6 +23,7 @@ __all__ = [
     "CampaignStatus",
     "Closing",
     "FrozenTasks",
+    "Judged",
     "Merged",
     "Pseudonyms",
     "Received",
@@ -35,6 +37,7 @@ __all__ = [
     "freeze_tasks",
     "frozen_rubric",
     "is_closed",
+    "judge",
     "merge",
     "order_top_ups",
     "pending",
