@@ -316,6 +316,26 @@ _table(
 )
 
 _table(
+    "control_tasks",
+    "annotation_tasks",
+    ("campaign",),
+    ("task_id", "position"),
+    "Tasks that test annotators, mixed in with the campaign's own: gold and repeated ones.",
+    Column("campaign", STRING, "slug in campaigns.yaml"),
+    Column("task_id", STRING, "the control task"),
+    Column("position", pa.int8(), "place in shown order, from 1"),
+    Column("kind", STRING, "`gold` or `repeat`"),
+    Column("response_id", STRING, "the response's id within the control task"),
+    Column("messages", MESSAGES, "the conversation up to the response"),
+    Column("response", STRING, "the response"),
+    Column("annotators", pa.int8(), "annotators ordered"),
+    Column("expected", SCORES, "of gold: the ratings it should get, in the rubric's order", nullable=True),
+    Column("of_task_id", STRING, "of a repeat: the task that it repeats", ("annotation_tasks.task_id",), True),
+    Column("of_response_id", STRING, "of a repeat: the response", ("annotation_tasks.response_id",), True),
+    parts="added",
+)
+
+_table(
     "intake",
     "deliveries",
     ("campaign",),
@@ -407,10 +427,23 @@ _table(
     Column(
         "fate",
         STRING,
-        "`used`, `superseded`, `duplicate`, `withdrawn` or `quarantined`",
+        "`used`, `control`, `superseded`, `duplicate`, `withdrawn` or `quarantined`",
         ("deliveries.submitted_at", "deliveries.revision", "quarantine.rule"),
     ),
     Column("rule", STRING, "the rule behind it; null if used", ("quarantine.rule",), nullable=True),
+)
+
+_table(
+    "control_annotations",
+    "annotations",
+    ("campaign",),
+    ("task_id", "response_id", "annotator"),
+    "What annotators said of control tasks, beside what is known of them.",
+    *_same("deliveries", "campaign", "task_id", "response_id", "annotator", "scores"),
+    Column("kind", STRING, "`gold` or `repeat`", ("control_tasks.kind",)),
+    Column("expected", SCORES, "of gold: the ratings it should get", ("control_tasks.expected",), True),
+    Column("of_task_id", STRING, "of a repeat: the task that it repeats", ("control_tasks.of_task_id",), True),
+    Column("of_response_id", STRING, "of a repeat: the response", ("control_tasks.of_response_id",), True),
 )
 
 _table(
@@ -425,7 +458,7 @@ _table(
     Column("delivered", pa.int64(), "annotations of the campaign that came", ("intake.rows",)),
     *(
         Column(fate, pa.int64(), f"of these, how many are {fate}", ("annotation_fates.fate",))
-        for fate in ("used", "superseded", "duplicate", "withdrawn", "quarantined")
+        for fate in ("used", "control", "superseded", "duplicate", "withdrawn", "quarantined")
     ),
     Column("unaccounted", pa.int64(), "what is left over; 0, or rows were lost", ("annotation_fates.fate",)),
 )
@@ -463,6 +496,8 @@ _table(
         ("annotations.preference",),
         True,
     ),
+    Column("gold_accuracy", pa.float64(), "share of gold ratings as expected", ("control_annotations.scores",), True),
+    Column("self_consistency", pa.float64(), "share of ratings given again", ("control_annotations.scores",), True),
     Column("preferences", pa.int64(), "preferences given", ("annotations.preference",), nullable=True),
     Column(
         "identical_by_chance", pa.float64(), "`identical` of all other pairs together", ("annotations.scores",), True

@@ -31,6 +31,7 @@ def judge_annotators(lake: Lake, settings: Settings, campaign: str) -> Verdicts:
     provenance = made_from(lake, settings, campaign, "annotator_quality")
     with Session() as session:
         session.table(lake, "annotations", partition)
+        session.table(lake, "control_annotations", partition)
         session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
         records = session.query("quality/annotator_quality", settings.policy_of(campaign).trust.model_dump())
     lake.write("annotator_quality", partition, records, provenance)

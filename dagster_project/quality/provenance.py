@@ -15,7 +15,7 @@ from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Settings
 
 INPUTS = {
-    "annotator_quality": ("annotations",),
+    "annotator_quality": ("annotations", "control_annotations"),
     "retained_annotations": ("annotation_tasks", "annotations", "annotator_quality"),
     "agreement": ("retained_annotations",),
     "agreement_counts": ("retained_annotations",),

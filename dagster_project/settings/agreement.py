@@ -16,7 +16,7 @@ class TrustRules(Strict):
     """An annotator who breaks one of these is untrusted; null switches a rule off.
 
     The first that is broken is named: bias, deviation, straight-lining, identical, seconds, agreement, position
-    bias. Shares are in [0, 1]; deviations are in steps of the rubric's scale.
+    bias, gold, self-consistency. Shares are in [0, 1]; deviations are in steps of the rubric's scale.
     """
 
     min_tasks: int = Field(default=8, ge=1, description="fewer tasks than this are no evidence")
@@ -27,6 +27,8 @@ class TrustRules(Strict):
     min_shared_tasks: int = Field(default=6, ge=2, description="shared tasks before copying is judged")
     min_seconds: float | None = Field(default=None, gt=0, description="median time for a task, where the vendor tells")
     min_agreement: float | None = Field(default=None, gt=0, le=1, description="against the upper end of its interval")
+    min_gold_accuracy: float | None = Field(default=None, gt=0, le=1, description="gold ratings as expected")
+    min_self_consistency: float | None = Field(default=None, gt=0, le=1, description="ratings of repeats as before")
     max_position_bias: float | None = Field(default=None, gt=0, le=1, description="|2 x share of first preferred - 1|")
 
 

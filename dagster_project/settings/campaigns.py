@@ -46,6 +46,8 @@ class Campaign(Strict):
     pairing: Pairing | None = None
     imported: str | None = None
     annotators_per_task: int = Field(default=3, ge=1, le=15)
+    repeat_share: float = Field(default=0, ge=0, le=0.5, description="of the tasks, shown a second time as a control")
+    gold: str | None = Field(default=None, description="file of tasks whose ratings are known, from the project's root")
     max_usd: float | None = Field(default=None, gt=0, description="what all orders together may cost")
     rubric: str = Field(default="rubric.yaml", description="file in the configuration folder")
     policy: str = Field(default="agreement.yaml", description="file in the configuration folder")

@@ -69,7 +69,7 @@ def _write_guideline(lake: Lake, settings: Settings, campaign: str, folder: Path
 
 def _round_tasks(lake: Lake, campaign: str, round_number: int) -> list[dict[str, Any]]:
     with Session() as session:
-        for table in ("annotation_tasks", "top_up_tasks", "deliveries", "annotator_quality"):
+        for table in ("annotation_tasks", "control_tasks", "top_up_tasks", "deliveries", "annotator_quality"):
             session.table(lake, table, {"campaign": campaign})
         return session.query("annotation/round_tasks", {"round": round_number}).to_dicts()
 

@@ -274,5 +274,10 @@ def _shared_attributes(demands: Mapping[str, Demands]) -> list[str]:
 def _known_tasks(lake: Lake, campaigns: Iterable[str]) -> pl.DataFrame:
     """Return campaign, task, response and place in shown order of all that the campaigns sent out."""
     columns = {"campaign": pl.String, "task_id": pl.String, "response_id": pl.String, "position": pl.Int8}
-    parts = [part for campaign in campaigns for part in lake.parts("annotation_tasks", {"campaign": campaign})]
+    parts = [
+        part
+        for campaign in campaigns
+        for table in ("annotation_tasks", "control_tasks")
+        for part in lake.parts(table, {"campaign": campaign})
+    ]
     return pl.concat([pl.DataFrame(schema=columns), *(pl.read_parquet(part, columns=list(columns)) for part in parts)])

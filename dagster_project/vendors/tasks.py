@@ -17,6 +17,7 @@ from filelock import FileLock
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.settings import PROJECT_ROOT, Pairing, Rubric, Settings
+from dagster_project.vendors.controls import control_tasks
 from dagster_project.vendors.imported import read_imported
 
 
@@ -44,6 +45,10 @@ def freeze_tasks(lake: Lake, settings: Settings, campaign: str) -> FrozenTasks:
             pairing = spec.pairing
             decided = _paired(lake, settings, campaign, pairing) if pairing else _imported(lake, settings, campaign)
             _require_budget(settings, campaign, len(decided))
+            # left by a run that was killed before its tasks were frozen
+            for part in lake.parts("control_tasks", partition):
+                part.unlink()
+            lake.add("control_tasks", partition, "tasks", control_tasks(settings, campaign, _rows_of(decided)))
             lake.add("annotation_tasks", partition, "tasks", decided)
     tasks = len(_task_ids(lake.parts("annotation_tasks", partition)))
     return FrozenTasks(tasks, lake.rows("annotation_tasks", partition), was_frozen)
@@ -77,6 +82,11 @@ def _freezing(lake: Lake) -> FileLock:
     folder = lake.root / "annotation_tasks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / ".freezing.lock")
+
+
+def _rows_of(tasks: pl.DataFrame | pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = tasks.to_dicts() if isinstance(tasks, pl.DataFrame) else tasks.to_pylist()
+    return rows
 
 
 def _task_ids(parts: list[Path]) -> set[str]:

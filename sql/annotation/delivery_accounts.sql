@@ -3,11 +3,12 @@
 -- inputs: intake, annotation_fates
 -- parameters: campaign
 -- grain: delivery_id
--- output: campaign, delivery_id, file, delivered, used, superseded, duplicate, withdrawn, quarantined, unaccounted
+-- output: campaign, delivery_id, file, delivered, used, control, superseded, duplicate, withdrawn, quarantined, unaccounted
 with met as (
     select
         delivery_id,
         count(*) filter (fate = 'used') as used,
+        count(*) filter (fate = 'control') as control,
         count(*) filter (fate = 'superseded') as superseded,
         count(*) filter (fate = 'duplicate') as duplicate,
         count(*) filter (fate = 'withdrawn') as withdrawn,
@@ -22,6 +23,7 @@ files as (
         intake.file,
         coalesce(intake.rows, 0) as delivered,
         coalesce(used, 0) as used,
+        coalesce(control, 0) as control,
         coalesce(superseded, 0) as superseded,
         coalesce(duplicate, 0) as duplicate,
         coalesce(withdrawn, 0) as withdrawn,
@@ -38,6 +40,7 @@ together as (
         null as file,
         coalesce(sum(delivered), 0)::bigint as delivered,
         coalesce(sum(used), 0)::bigint as used,
+        coalesce(sum(control), 0)::bigint as control,
         coalesce(sum(superseded), 0)::bigint as superseded,
         coalesce(sum(duplicate), 0)::bigint as duplicate,
         coalesce(sum(withdrawn), 0)::bigint as withdrawn,
@@ -48,6 +51,6 @@ together as (
 select
     $campaign as campaign,
     *,
-    delivered - used - superseded - duplicate - withdrawn - quarantined as unaccounted
+    delivered - used - control - superseded - duplicate - withdrawn - quarantined as unaccounted
 from together
 order by delivery_id

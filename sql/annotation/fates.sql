@@ -2,7 +2,8 @@
 -- latest wins, by the vendor's time and then its revision; rows that say the same count once; the
 -- latest rows that differ and cannot be ordered are quarantined together. Rows of a file whose
 -- intake was cut short are left out: the file is still in the inbox and will be taken in anew.
--- inputs: deliveries, quarantine, intake
+-- What is said of a control task is used to judge annotators, and nowhere else.
+-- inputs: deliveries, quarantine, intake, control_tasks
 -- grain: delivery_id, row_number
 -- output: campaign, delivery_id, row_number, fate, rule
 with copies as (
@@ -39,6 +40,7 @@ select
         when not is_latest then 'superseded'
         when versions > 1 then 'quarantined'
         when withdrawn then 'withdrawn'
+        when controls.kind is not null then 'control'
         else 'used'
     end as fate,
     case
@@ -46,8 +48,10 @@ select
         when not is_latest then 'later_row'
         when versions > 1 then 'unordered'
         when withdrawn then 'taken_back'
+        else controls.kind
     end as rule
 from ranked
+left join (select distinct task_id, kind from control_tasks) as controls using (task_id)
 union all
 select campaign, delivery_id, row_number, 'quarantined' as fate, rule
 from quarantine

@@ -5,13 +5,13 @@
 -- aside, since ratings cannot tell who copied; beside their share stands that of all other pairs, which is chance.
 -- Agreement is the share of the others' ratings that are the same number; its interval is Wilson's at 95 %, over tasks, as
 -- ratings within a task are not independent. A figure without evidence is null, and breaks no rule.
--- inputs: annotations, rubric
+-- inputs: annotations, control_annotations, rubric
 -- parameters: min_tasks, max_deviation, max_bias, max_straight_lining, max_identical, min_shared_tasks, min_seconds,
--- min_agreement, max_position_bias
+-- min_agreement, max_position_bias, min_gold_accuracy, min_self_consistency
 -- grain: annotator
 -- output: campaign, annotator, vendor, tasks, deviation, bias, straight_lining, identical, identical_with,
 -- shared_tasks, flagged, trusted, rule, figure, threshold, ratings, seconds_per_task, agreement, agreement_low,
--- agreement_high, first_preferred, preferences, identical_by_chance
+-- agreement_high, first_preferred, preferences, gold_accuracy, self_consistency, identical_by_chance
 with annotators as (
     select
         annotator,
@@ -79,6 +79,33 @@ manners as (
         count(*) filter (where preference < 0) / nullif(count(preference), 0) as first_preferred
     from sessions
     group by annotator
+),
+
+gold as (
+    select
+        control_annotations.annotator,
+        count(*) filter (scores[rubric.position] = expected[rubric.position])
+        / nullif(count(scores[rubric.position]), 0) as accuracy
+    from control_annotations
+    cross join rubric
+    where kind = 'gold' and expected[rubric.position] is not null
+    group by control_annotations.annotator
+),
+
+repeats as (
+    select
+        control_annotations.annotator,
+        count(*) filter (control_annotations.scores[rubric.position] = annotations.scores[rubric.position])
+        / nullif(count(control_annotations.scores[rubric.position]), 0) as consistency
+    from control_annotations
+    join annotations
+        on
+            control_annotations.of_task_id = annotations.task_id
+            and control_annotations.of_response_id = annotations.response_id
+            and control_annotations.annotator = annotations.annotator
+    cross join rubric
+    where kind = 'repeat' and annotations.scores[rubric.position] is not null
+    group by control_annotations.annotator
 ),
 
 amounts as (
@@ -179,8 +206,12 @@ records as (
         least(intervals.middle + intervals.reach, 1) as agreement_high,
         manners.first_preferred,
         manners.preferences,
+        gold.accuracy as gold_accuracy,
+        repeats.consistency as self_consistency,
         likest.identical_by_chance
     from annotators
+    left join gold using (annotator)
+    left join repeats using (annotator)
     left join amounts using (annotator)
     left join manners using (annotator)
     left join intervals using (annotator)
@@ -203,7 +234,9 @@ broken_rules as (
             -- What must not be too small stands here negative.
             (5, 'seconds', -records.seconds_per_task, -$min_seconds::double),
             (6, 'agreement', -records.agreement_high, -$min_agreement::double),
-            (7, 'position_bias', abs(2 * records.first_preferred - 1), $max_position_bias::double)
+            (7, 'position_bias', abs(2 * records.first_preferred - 1), $max_position_bias::double),
+            (8, 'gold', -records.gold_accuracy, -$min_gold_accuracy::double),
+            (9, 'self_consistency', -records.self_consistency, -$min_self_consistency::double)
         ) as rules (place, rule, figure, threshold)
     where records.tasks >= $min_tasks and rules.figure > rules.threshold
     qualify row_number() over (partition by records.annotator order by rules.place) = 1
@@ -232,6 +265,8 @@ select
     records.agreement_high,
     records.first_preferred,
     records.preferences,
+    records.gold_accuracy,
+    records.self_consistency,
     records.identical_by_chance
 from records
 left join broken_rules using (annotator)

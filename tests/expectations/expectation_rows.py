@@ -141,7 +141,7 @@ SOUND: dict[str, Rows] = {
         {"row_number": 10, "fate": "superseded", "rule": "later_revision"},
     ],
     "delivery_accounts": [
-        {"delivery_id": name, "delivered": 9, "used": 8, "superseded": 0, "duplicate": 1, "withdrawn": 0}
+        {"delivery_id": name, "delivered": 9, "used": 8, "control": 0, "superseded": 0, "duplicate": 1, "withdrawn": 0}
         | {"quarantined": 0, "unaccounted": 0}
         for name in ("d1", "total")
     ],
@@ -223,7 +223,15 @@ BROKEN: dict[str, list[Rows]] = {
     "annotation_fates": [[{"row_number": 1, "fate": "lost", "rule": None}] * 2],
     "delivery_accounts": [
         [
-            {"delivery_id": "d1", "delivered": 9, "used": 7, "superseded": 0, "duplicate": 1, "withdrawn": 0}
+            {
+                "delivery_id": "d1",
+                "delivered": 9,
+                "used": 7,
+                "control": 0,
+                "superseded": 0,
+                "duplicate": 1,
+                "withdrawn": 0,
+            }
             | {"quarantined": 0, "unaccounted": 1}
         ]
         * 2,

@@ -36,6 +36,7 @@ class Ratings:
 
     annotations: list[dict[str, Any]] = field(default_factory=list)
     tasks: dict[str, int] = field(default_factory=dict)
+    controls: list[dict[str, Any]] = field(default_factory=list)
 
     def rate(
         self,
@@ -105,6 +106,7 @@ def prepared(session: Session, ratings: Ratings, rubric_rows: pl.DataFrame, untr
     """A session that has what the filter starts from."""
     annotators = sorted({row["annotator"] for row in ratings.annotations}) or ["nobody"]
     session.frame("annotations", ratings.arrow())
+    session.frame("control_annotations", pa.Table.from_pylist(ratings.controls, TABLES["control_annotations"].schema))
     session.frame("annotation_tasks", ratings.task_rows())
     session.frame("rubric", rubric_rows)
     session.frame(

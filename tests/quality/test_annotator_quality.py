@@ -153,6 +153,24 @@ def test_beside_the_likest_pair_stands_how_alike_all_others_are() -> None:
     assert found["a"]["identical_by_chance"] == pytest.approx(6 / 40)
 
 
+def test_gold_and_repeated_tasks_show_who_is_right_and_who_says_the_same_again() -> None:
+    ratings = Ratings()
+    common = {"campaign": "starter", "task_id": "x", "response_id": "x.1"}
+    for task in range(9):
+        ratings.rate(f"t{task}", "a", [task % 4, 1]).rate(f"t{task}", "b", [task % 4, 2])
+    for annotator, scores in {"a": [3, 1], "b": [0, None]}.items():
+        ratings.controls.append(common | {"annotator": annotator, "kind": "gold", "scores": scores, "expected": [3, 2]})
+    again = next(row for row in ratings.annotations if row["task_id"] == "t3")
+    origin = {"kind": "repeat", "of_task_id": "t3", "of_response_id": again["response_id"], "task_id": "y"}
+    ratings.controls.append(common | origin | {"annotator": "a", "scores": [3, 1]})
+    ratings.controls.append(common | origin | {"annotator": "b", "scores": [1, 2]})
+    found = records(ratings, min_gold_accuracy=0.4, min_self_consistency=0.6)
+    assert of_all(found, "gold_accuracy") == {"a": 0.5, "b": 0.0}
+    assert of_all(found, "self_consistency") == {"a": 1.0, "b": 0.5}
+    assert of_all(found, "rule") == {"a": None, "b": "gold"}
+    assert records(ratings, min_self_consistency=0.6)["b"]["rule"] == "self_consistency"
+
+
 def flawed_panel(seed: int, tasks: int) -> Ratings:
     """Ten honest annotators, and one each who rates by dice, too kindly, by copying `h00`, or in a straight line."""
     dice = random.Random(seed)

@@ -42,6 +42,7 @@ def judge_annotators(lake: Lake, settings: Settings, campaign: str) -> pl.DataFr
     """Write the campaign's `annotator_quality`, as the quality half does."""
     with Session() as session:
         session.table(lake, "annotations", {"campaign": campaign})
+        session.table(lake, "control_annotations", {"campaign": campaign})
         session.frame("rubric", pl.DataFrame(settings.rubric_of(campaign).rows()))
         rules = settings.policy_of(campaign).trust.model_dump()
         records = session.query("quality/annotator_quality", rules)
