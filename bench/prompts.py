@@ -13,7 +13,7 @@ import random
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -82,14 +82,14 @@ class Words:
 
 def prompts(count: int, items: list[str], seed: int) -> Iterator[tuple[str, str]]:
     """Yield the kind and the text of each prompt."""
-    words, dice, known = Words(seed), random.Random(seed + 1), []  # noqa: S311 - a benchmark's dice
+    words, dice = Words(seed), random.Random(seed + 1)  # noqa: S311 - a benchmark's dice
+    copies: dict[str, Callable[[str], str]] = {"copy": str, "capitals": str.upper, "changed": words.changed}
+    known: list[str] = []
     kinds = [*SHARES, "fresh"]
     weights = [*SHARES.values(), 1 - sum(SHARES.values())]
     for kind in dice.choices(kinds, weights, k=count):
-        if kind in ("copy", "capitals", "changed") and known:
-            earlier = dice.choice(known)
-            made = {"copy": str, "capitals": str.upper, "changed": words.changed}[kind](earlier)
-            yield kind, made
+        if kind in copies and known:
+            yield kind, copies[kind](dice.choice(known))
             continue
         text = words.text()
         if kind == "fresh":

@@ -21,6 +21,8 @@ READ = 400
 """Characters of a prompt that are read: the others would not change the answer."""
 LEAST_LETTERS = 12
 """A shorter text has no language that could be told: `2+2?`, a name, an emoji."""
+# A few foreign words, quoted, do not make a prompt foreign; a long quotation does.
+_SHORT_QUOTATION = re.compile(r'"[^"\n]{1,120}"|“[^”\n]{1,120}”|«[^»\n]{1,120}»')
 _NOT_WORDS = re.compile(r"https?://\S+|[\W\d_]+")
 
 
@@ -34,7 +36,9 @@ class Told:
 
 def tell(text: str) -> Told:
     """Return the language of a text."""
-    words = _NOT_WORDS.sub(" ", text[:READ]).strip()
+    begin = text[:READ]
+    around = _NOT_WORDS.sub(" ", _SHORT_QUOTATION.sub(" ", begin)).strip()
+    words = around if len(around) >= LEAST_LETTERS else _NOT_WORDS.sub(" ", begin).strip()
     if len(words) < LEAST_LETTERS and words.isascii():
         return Told(None, 0.0)
     best = _detector().detect(words.lower() if words.isupper() else words, model="lite", k=1)[0]
