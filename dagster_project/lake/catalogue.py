@@ -137,7 +137,13 @@ _table(
     Column("same_letters", pa.int64(), "first prompt with the same letters and digits", ("raw_prompts.messages",)),
     Column("nearest", pa.int64(), "most similar earlier prompt, if similar enough", ("raw_prompts.messages",), True),
     Column("similarity", pa.float32(), "estimated Jaccard similarity to it", ("raw_prompts.messages",), True),
-    Column("cluster", STRING, "prompt_id of the first prompt of its cluster", ("raw_prompts.prompt_id",)),
+    Column(
+        "cluster",
+        STRING,
+        "prompt_id of its cluster's first prompt; null where filters exclude it",
+        ("raw_prompts.prompt_id",),
+        True,
+    ),
     Column("touches", STRINGS, "other clusters that it is similar to as well", ("raw_prompts.prompt_id",)),
 )
 
@@ -167,7 +173,13 @@ _table(
         ("raw_prompts.messages",),
         True,
     ),
-    Column("cluster", STRING, "prompt_id of the first prompt of its cluster", ("raw_prompts.prompt_id",)),
+    Column(
+        "cluster",
+        STRING,
+        "prompt_id of its cluster's first prompt; null where filters exclude it",
+        ("raw_prompts.prompt_id",),
+        True,
+    ),
     Column("touches", STRINGS, "other clusters that it is similar to as well", ("raw_prompts.prompt_id",)),
     Column("language", STRING, "ISO 639-1 code; null where nobody asked", ("raw_prompts.messages",), nullable=True),
 )

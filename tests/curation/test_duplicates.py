@@ -102,6 +102,22 @@ def test_what_the_filters_exclude_is_not_what_others_are_duplicates_of(lake: Lak
         ("without", None),
         ("again", "personal_data"),
     ]
+    assert [row["cluster"] for row in rows.values()] == [None, rows["without"]["prompt_id"], None]
+
+
+def test_a_prompt_that_is_like_two_clusters_joins_the_nearer_and_touches_the_other(
+    lake: Lake, home: Home, tmp_path: Path
+) -> None:
+    bridge = f"{BREAD} {CAT}"
+    parts = {"bread": f"{BREAD} {CAT[:40]}", "cat": f"{BREAD[70:]} {CAT}"}
+    deliver(home, tmp_path, {"first": parts, "second": {"bridge": bridge}, "third": {"bridge again": bridge}})
+    loose = {"exclude": False, "exclude_from": 0.75, "cluster_from": 0.55}
+    curate(lake, home, CurationFile.model_validate({"completion_model": "any", "duplicates": loose}), "second")
+    curate(lake, home, CurationFile.model_validate({"completion_model": "any", "duplicates": loose}), "third")
+    rows, (bread, cat) = curated(lake), lake.read("raw_prompts")["prompt_id"].to_list()[:2]
+    assert [(rows[name]["cluster"], rows[name]["touches"]) for name in ("bridge", "bridge again")] == [
+        (bread, [cat])
+    ] * 2
 
 
 def test_a_changed_rule_makes_verdicts_and_clusters_again_but_no_signature(
