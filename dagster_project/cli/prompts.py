@@ -20,13 +20,18 @@ app = typer.Typer(help="Bring prompts of your own.", no_args_is_help=True)
 
 @app.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(help="JSONL or Parquet: `prompt`, `messages` or ShareGPT's `conversations`")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="JSONL, JSON, Parquet or a `save_to_disk` folder: `prompt`, `messages` or ShareGPT's `conversations`"
+        ),
+    ],
     batch: Annotated[str, typer.Option(help="a name for these prompts; becomes a partition")],
     source: Annotated[str, typer.Option(help="where they come from; a row's own `source` wins")],
     licence: Annotated[str, typer.Option(help="their licence; a row's own `licence` wins")],
     run: Annotated[bool, typer.Option(help="curate and select them now")] = True,
 ) -> None:
-    """Take in a file of prompts as a batch, then curate and select them."""
+    """Take in a file or folder of prompts as a batch, then curate and select them."""
     settings, console = Settings.from_environment(), open_console()
     delivery = deliver_prompts(settings.home, file, batch, source, licence)
     console.print(f"{delivery.rows} rows of {file} are batch `{batch}`, from number {delivery.first_number}.")

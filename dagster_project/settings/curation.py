@@ -49,7 +49,7 @@ class LanguageFilter(Switched):
     """Excludes prompts that are surely in another language. Codes are ISO 639-1."""
 
     allow: tuple[str, ...] = Field(default=("en",), min_length=1)
-    confidence: float = Field(default=0.5, ge=0, le=1, description="from where on another language excludes")
+    confidence: float = Field(default=0.45, ge=0, le=1, description="from where on another language excludes")
 
 
 class RulesFilter(Switched):

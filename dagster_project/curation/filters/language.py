@@ -37,12 +37,17 @@ class Told:
 def tell(text: str) -> Told:
     """Return the language of a text."""
     begin = text[:READ]
-    around = _NOT_WORDS.sub(" ", _SHORT_QUOTATION.sub(" ", begin)).strip()
-    words = around if len(around) >= LEAST_LETTERS else _NOT_WORDS.sub(" ", begin).strip()
+    around = _words(_SHORT_QUOTATION.sub(" ", begin))
+    words = around if len(around) >= LEAST_LETTERS else _words(begin)
     if len(words) < LEAST_LETTERS and words.isascii():
         return Told(None, 0.0)
     best = _detector().detect(words.lower() if words.isupper() else words, model="lite", k=1)[0]
     return Told(str(best["lang"]), float(best["score"]))
+
+
+def _words(text: str) -> str:
+    """Return a text without figures, signs and lone letters: a formula has no language."""
+    return " ".join(word for word in _NOT_WORDS.sub(" ", text).split() if len(word) > 1 or not word.isascii())
 
 
 def finding(told: Told, settings: LanguageFilter) -> str | None:
