@@ -73,7 +73,14 @@ def test_another_language_can_be_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Tell me a joke", "What is a fjord?", "Write a haiku about rain", "who was Ada Lovelace", "Plan a picnic."]
+    "text",
+    [
+        "Tell me a joke",
+        "What is a fjord?",
+        "Write a haiku about rain",
+        "who was Ada Lovelace",
+        "Plan a picnic for rain.",
+    ],
 )
 def test_short_english_is_english(text: str) -> None:
     assert tell(text).language == "en"
