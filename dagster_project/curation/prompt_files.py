@@ -84,7 +84,7 @@ def _line_rows(file: IO[bytes]) -> Iterator[Row]:
         if not text:
             continue
         try:
-            yield number, json.loads(text.decode("utf-8")), None
+            yield _checked(number, json.loads(text.decode("utf-8")))
         except UnicodeDecodeError as error:
             yield number, None, f"wrong_encoding: not UTF-8 at byte {error.start} of the row; save it as UTF-8"
         except json.JSONDecodeError as error:
@@ -116,7 +116,16 @@ def _listed_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
             continue
         number += 1
         text = text[end:]
-        yield number, value, None
+        yield _checked(number, value)
+
+
+def _checked(number: int, value: Any) -> Row:
+    """Return a row, or its defect where it holds half of a character, which JSON can spell and UTF-8 cannot."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return number, None, "wrong_encoding: it holds half of a character (a lone surrogate); write it again"
+    return number, value, None
 
 
 def _characters(path: Path, file: IO[bytes]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The shapes in which prompts are delivered, and the one shape that they take.
 
 Understood are ``{"prompt": "…"}``, ``{"messages": [{"role": …, "content": …}]}`` (chat APIs; the
-content may be a list of text parts), the bare list of such messages, and ``{"conversations":
-[{"from": "human", "value": …}]}`` (ShareGPT). Only the user's turns are kept, unless the
+content may be a list of text parts), the bare list of such messages, ``{"conversation": …}`` with the
+same, and ``{"conversations": [{"from": "human", "value": …}]}`` (ShareGPT). Only the user's turns are kept, unless the
 configuration says otherwise: the assistant's carry the licence of the model that wrote them, and a
 system text is not the user's. What comes after the last user turn falls away in any case.
 """
@@ -15,7 +15,7 @@ from typing import Any
 USER_ROLES = frozenset({"user", "human", "prompter"})
 ASSISTANT_ROLES = frozenset({"assistant", "gpt", "chatgpt", "bot", "model"})
 OTHER_ROLES = frozenset({"system", "tool"})
-TEXT_FIELDS = ("prompt", "messages", "conversations")
+TEXT_FIELDS = ("prompt", "messages", "conversations", "conversation")
 KNOWN_FIELDS = frozenset({*TEXT_FIELDS, "source", "licence", "license"})
 
 Message = dict[str, str]
@@ -66,7 +66,8 @@ def _turns(shape: str, content: Any) -> list[Message]:
         return [{"role": "user", "content": content}]
     if not isinstance(content, list):
         raise PromptRowError(f"bad_type: `{shape}` holds {type(content).__name__}")
-    role, text = ("from", "value") if shape == "conversations" else ("role", "content")
+    is_sharegpt = any(isinstance(item, dict) and isinstance(item.get("from"), str) for item in content)
+    role, text = ("from", "value") if is_sharegpt else ("role", "content")
     spoken = [_turn(item, number, role, text) for number, item in enumerate(content, start=1)]
     return [turn for turn in spoken if turn is not None]
 

@@ -99,3 +99,12 @@ def test_the_exit_code_tells_a_loss_and_forgives_a_missed_target(
     monkeypatch.setitem(CASES, "x", lambda run: iter([row]))
     assert main(["x", "--results", str(tmp_path / "results.json")]) == code
     assert json.loads((tmp_path / "results.json").read_text())["rows"][0]["reached"] is False
+
+
+def test_curation_finds_what_was_planted_and_leaves_fresh_prompts_in(tmp_path: Path) -> None:
+    rows = bench(tmp_path, "--scale", "0.01", "prompts")
+    largest = rows["prompts, 10,000"]
+    assert largest["ours"]["wrongly out"] <= 0.01
+    assert largest["ours"]["missed"] <= 0.15
+    assert largest["ours"]["together"] < 1024
+    assert rows["prompts, 1,000"]["others"]["datasketch"]["near-duplicates"] > 50

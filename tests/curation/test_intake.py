@@ -120,6 +120,22 @@ def test_parts_of_a_message_are_joined_and_pictures_are_a_defect(lake: Lake, hom
     assert rows[1]["defect"].startswith("not_text: turn 1")
 
 
+def test_half_a_character_is_a_defect_and_the_other_rows_go_through(lake: Lake, home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "half \\ud83d of it"}\n{"prompt": "whole \\ud83d\\ude00", "x": 1}\n')
+    deliver_prompts(home, path, "batch", "a source", "CC0-1.0")
+    assert take_in_prompts(lake, home, "batch").defects == {"wrong_encoding": 1}
+    assert lake.read("raw_prompts")["messages"][1][0]["content"] == "whole 😀"
+
+
+def test_conversations_of_several_collections_are_understood(lake: Lake, home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(lines([{"conversation": MESSAGES}, {"conversations": MESSAGES}, SHAREGPT[0]]))
+    deliver_prompts(home, path, "batch", "a source", "CC0-1.0")
+    take_in_prompts(lake, home, "batch")
+    assert lake.read("raw_prompts")["prompt_id"].n_unique() == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
