@@ -106,8 +106,8 @@ def test_a_policy_that_was_edited_after_filtering_is_no_part_of_a_release(
     policy.write_text(policy.read_text(encoding="utf-8").replace("max_range: 2", "max_range: 1"), encoding="utf-8")
     message = refusal(lake, Settings(settings.folder, settings.home))
     assert (
-        "campaign `small`: `retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences` were made under another "
-        "policy, rubric or code, from other annotations, or before the campaign was closed: run consensus_job for it "
+        "campaign `small`: `retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences` were "
+        "made under another policy, rubric or code, from other annotations, or before the campaign was closed: run consensus_job for it "
         "again" in message
     )
 
