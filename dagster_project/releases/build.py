@@ -21,6 +21,7 @@ from dagster_project.releases.barring import bar_tasks
 from dagster_project.releases.card import data_card
 from dagster_project.releases.changelog import changelog, first_changelog
 from dagster_project.releases.difference import difference, folder_of
+from dagster_project.releases.exporters import write_exports
 from dagster_project.releases.folders import built_versions, version_order
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import ReleaseInputs, find_inputs, open_inputs
@@ -181,8 +182,9 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     _require_nothing_personal(order, session)
     _require_fixed_splits(order, session)
     files = write_tables(session, rubric, folder)
+    exported = write_exports(folder, order.spec, rubric)
     simulated = bool(session.query("release/simulated").item())
-    card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, simulated)
+    card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, exported, simulated)
     write_text(folder / "README.md", card)
     tasks = int(session.query("release/published_tasks").item())
     if not tasks:

@@ -7,7 +7,7 @@ belong here: words of the card (the template), or questions over tables (``sql/r
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import pyarrow as pa
 import yaml
 
 from dagster_project.lake import Session
+from dagster_project.releases.exporters import Exported
+from dagster_project.releases.exporters.formats import label_names
 from dagster_project.releases.inputs import ReleaseInputs
 from dagster_project.releases.shapes import release_shapes
 from dagster_project.releases.splits import SPLITS
@@ -26,6 +28,7 @@ CONFIGURATIONS = ("data", "preference", "annotations")
 STAGES = ("collected", "trusted", "closest", "retained")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 UNDEFINED = "–"
+TIE_RULES = {"kept": "kept", "left_out": "left out"}
 
 
 def data_card(
@@ -35,6 +38,7 @@ def data_card(
     spec: ReleaseSpec,
     inputs: ReleaseInputs,
     files: Mapping[str, pa.Table],
+    exported: Sequence[Exported],
     simulated: bool,
 ) -> str:
     """Return the text of README.md; the session has the release's relations, ``files`` its tables by path."""
@@ -46,7 +50,7 @@ def data_card(
     environment.filters |= {"figure": figure, "count": count, "cell": cell, "type_name": type_name}
     rubric = settings.rubric_of(inputs.campaigns[0])
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        front_matter=front_matter(spec, files, simulated),
+        front_matter=front_matter(spec, files, exported, simulated),
         version=version,
         spec=spec,
         simulated=simulated,
@@ -58,11 +62,16 @@ def data_card(
         ],
         key=spec.name.lower().partition(" (")[0].replace(" ", "-"),
         campaigns=_campaigns(settings, inputs),
+        exported=[_export(export) for export in exported],
+        label_names=label_names(rubric.names),
+        pairs_by_preference=any(_rows(files, "preference", split) for split in SPLITS),
         **_figures(session),
     )
 
 
-def front_matter(spec: ReleaseSpec, files: Mapping[str, pa.Table], simulated: bool) -> str:
+def front_matter(
+    spec: ReleaseSpec, files: Mapping[str, pa.Table], exported: Sequence[Exported], simulated: bool
+) -> str:
     """Return the YAML that the Hub and the `datasets` library read, without its fences.
 
     A file without rows is not listed: one empty split keeps `datasets` (5.2) from loading all
@@ -70,14 +79,26 @@ def front_matter(spec: ReleaseSpec, files: Mapping[str, pa.Table], simulated: bo
     """
     filled = {path for path, table in files.items() if table.num_rows}
     rows = sum(_rows(files, "data", split) for split in SPLITS)
+    entries = [
+        *(
+            _configuration(name, {split: f"{name}/{split}.parquet" for split in SPLITS}, filled)
+            for name in CONFIGURATIONS
+        ),
+        *(
+            _configuration(export.format.name, export.format.files, set(+export.rows))
+            for export in exported
+            if export.format.encoding == "parquet"
+        ),
+    ]
     tags = ["preference", "reward-model", "steerworks", "simulated" if simulated else "human-feedback"]
     fields = {
         "license": spec.licence,
         "pretty_name": spec.name,
         "language": list(spec.languages),
         "size_categories": [_size_category(rows)],
+        "task_categories": ["text-generation", "reinforcement-learning"],
         "tags": tags,
-        "configs": [entry for name in CONFIGURATIONS if (entry := _configuration(name, filled))["data_files"]],
+        "configs": [entry for entry in entries if entry["data_files"]],
     }
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
@@ -115,11 +136,24 @@ def _size_category(rows: int) -> str:
     return next((name for limit, name in SIZES if rows < limit), "1M<n<10M")
 
 
-def _configuration(name: str, filled: Set[str]) -> dict[str, Any]:
-    paths = {split: f"{name}/{split}.parquet" for split in SPLITS}
+def _configuration(name: str, paths: Mapping[str, str], filled: Set[str]) -> dict[str, Any]:
     data_files = [{"split": split, "path": path} for split, path in paths.items() if path in filled]
     default = {"default": True} if name == CONFIGURATIONS[0] else {}
     return {"config_name": name, **default, "data_files": data_files}
+
+
+def _export(export: Exported) -> dict[str, Any]:
+    """Return a line of the card's table of exports."""
+    reasons = {reason: tasks for reason, tasks in sorted(export.left_out.items()) if reason != "tie"}
+    return {
+        "name": export.format.name,
+        "readers": export.format.readers,
+        "files": f"exports/{export.format.folder}/*.{export.format.encoding}",
+        "rows": sum(export.rows.values()),
+        "rule": TIE_RULES[export.format.ties],
+        "ties": export.ties,
+        "left_out": ", ".join(f"{reason.replace('_', ' ')} {tasks:,}" for reason, tasks in reasons.items()) or "none",
+    }
 
 
 def _rows(files: Mapping[str, pa.Table], name: str, split: str) -> int:

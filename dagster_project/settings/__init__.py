@@ -23,6 +23,7 @@ from dagster_project.settings.licences import LicencesFile
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.personal_data import PersonalDataFile
 from dagster_project.settings.releases import ReleaseSpec, base_version
+from dagster_project.settings.releases import ExportName, ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
 from dagster_project.settings.vendors import Vendor, VendorsFile
 from dagster_project.settings.yaml_file import load_model
@@ -36,6 +37,7 @@ __all__ = [
     "Completion",
     "CurationFile",
     "Endpoint",
+    "ExportName",
     "Home",
     "LicencesFile",
     "ModelSpec",

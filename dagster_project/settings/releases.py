@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -11,6 +11,8 @@ from dagster_project.settings.yaml_file import Strict
 
 VERSION_PATTERN = r"^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-rc\.[1-9]\d*)?$"
 Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
+ExportName = Literal["helpsteer2", "helpsteer3", "pairs", "nemo-rl", "nemo-aligner", "axolotl", "annotators"]
+EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
 
 
 class ReleaseSpec(Strict):
@@ -23,6 +25,9 @@ class ReleaseSpec(Strict):
     languages: tuple[str, ...] = Field(default=("en",), min_length=1, description="ISO 639 codes, for the card")
     validation_share: float = Field(default=0.05, ge=0, lt=1)
     seed: int = 1
+    exports: tuple[ExportName, ...] = Field(
+        default=EXPORT_NAMES, description="shapes for trainers; each repeats all text once more"
+    )
 
 
 def base_version(version: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,3 +57,16 @@ def small(lake: Lake, settings: Settings) -> Fixture:
 def starter(lake: Lake, settings: Settings) -> Fixture:
     """A campaign of simulated ratings under the default rubric; not written yet."""
     return Fixture(lake, "starter", settings, "simulated", simulated=True)
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`datasets.load_dataset`, without network and with a cache of its own."""
+    for name in ("HF_DATASETS_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "1")
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    datasets.disable_progress_bars()
+    return lambda path, name=None, **more: datasets.load_dataset(
+        str(path), name, cache_dir=str(tmp_path / "cache"), **more
+    )

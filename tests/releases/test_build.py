@@ -23,6 +23,7 @@ from dagster_project.releases import (
     read_manifest,
     verify,
 )
+from dagster_project.releases.exporters import FORMATS
 from dagster_project.settings import Settings
 from tests.releases.release_inputs import ANNOTATORS, Fixture, all_bytes, nothing_unmet, rewrite, write_spec
 
@@ -50,7 +51,8 @@ def test_a_release_holds_the_files_that_the_design_names(small: Fixture, lake: L
     splits = [f"{name}/{split}.parquet" for name in ("annotations", "data", "preference") for split in SPLITS]
     provenance = [f"provenance/{name}.parquet" for name in ("exclusions", "models", "prompts", "tasks")]
     written = ["CHANGELOG.md", "README.md", "manifest.json"]
-    assert sorted(all_bytes(report.path)) == sorted([*written, *splits, *provenance])
+    exports = {kind.path(split) for kind in FORMATS for split in SPLITS}
+    assert sorted(all_bytes(report.path)) == sorted([*written, *splits, *provenance, *exports])
     assert (report.status, report.tasks, report.simulated) == ("built", 10, False)
     assert report.files == len(all_bytes(report.path))
     assert report.rows["data/train.parquet"] + report.rows["data/validation.parquet"] == 20

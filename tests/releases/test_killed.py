@@ -11,6 +11,8 @@ import pytest
 
 from dagster_project.lake import Lake
 from dagster_project.releases import build_release
+from dagster_project.releases.exporters import FORMATS
+from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import PROJECT_ROOT, Settings
 from tests.releases.release_inputs import Fixture, all_bytes, nothing_unmet
 
@@ -19,6 +21,8 @@ import os, signal, sys
 from pathlib import Path
 from dagster_project.lake import Lake
 from dagster_project.releases import build_release
+from dagster_project.releases.exporters import FORMATS
+from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import Home, Settings
 
 settings = Settings(Path(sys.argv[1]), Home(Path(sys.argv[2])))
@@ -34,7 +38,8 @@ def die_at_the_rename(event, _):
 sys.addaudithook(die_at_the_rename)
 build_release(Lake(settings.home.lake), settings, "v0.1.0", lambda table, partition: [])
 """
-FILES, KEPT_INPUTS = 13, 7
+EXPORTS = {kind.path(split) for kind in FORMATS for split in SPLITS}
+FILES, KEPT_INPUTS = 13 + len(EXPORTS), 7
 BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST = 1, 6, FILES
 BEFORE_THE_NAME, BEFORE_THE_LOCK = FILES + KEPT_INPUTS + 1, FILES + KEPT_INPUTS + 2
 
