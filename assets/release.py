@@ -1,4 +1,4 @@
-"""Release: a versioned folder with its whole history."""
+"""Release: a versioned folder with its whole history, and the same on the Hub."""
 
 from functools import partial
 
@@ -8,6 +8,7 @@ from assets.annotation import annotation_tasks
 from assets.quality import agreement, consensus, retained_annotations
 from dagster_project.quality.expectations import load_suites, unmet
 from dagster_project.releases import build_release
+from dagster_project.releases.publishing import publish_release
 from dagster_project.resources import LakeResource, SettingsResource
 from dagster_project.settings import PROJECT_ROOT
 
@@ -37,5 +38,25 @@ def dataset_release(
             "tasks": report.tasks,
             "simulated": report.simulated,
             **{f"rows in {file}": rows for file, rows in report.rows.items()},
+        }
+    )
+
+
+@dg.asset(group_name=GROUP, kinds={"huggingface"}, deps=[dataset_release])
+def published_release(
+    context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """The release on the Hugging Face Hub: one commit and one tag, made once and never moved."""
+    suites = load_suites(PROJECT_ROOT / "expectations")
+    published = publish_release(
+        lake.lake, settings.settings, context.partition_key, partial(unmet, lake.lake, suites=suites)
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "status": published.status,
+            "address": dg.MetadataValue.url(published.address),
+            "commit": published.commit,
+            "files": published.files,
+            "private": published.private,
         }
     )

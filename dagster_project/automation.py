@@ -45,6 +45,7 @@ JOBS = {
         ("retained_annotations", "agreement", "consensus"),
     ),
     "release": ("Build a release, or verify it if it is there.", ("dataset_release",)),
+    "publish": ("Publish a release on the Hub; one that is there is left as it is.", ("published_release",)),
 }
 
 

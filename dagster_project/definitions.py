@@ -30,7 +30,7 @@ LINEAGE: list[dg.AssetsDefinition] = [
     responses.responses,
     *(annotation.annotation_tasks, annotation.deliveries, annotation.annotations, annotation.top_up_tasks),
     *(quality.annotator_quality, quality.retained_annotations, quality.agreement, quality.consensus),
-    release.dataset_release,
+    *(release.dataset_release, release.published_release),
 ]
 
 

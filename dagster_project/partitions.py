@@ -31,7 +31,7 @@ def partitions_by_asset(settings: Settings) -> dict[str, dg.PartitionsDefinition
         "selected_prompts": PROMPT_BATCHES,
         "responses": dg.MultiPartitionsDefinition({"model": models, "prompt_batch": PROMPT_BATCHES}),
         **dict.fromkeys(by_campaign, campaigns),
-        "dataset_release": RELEASES,
+        **dict.fromkeys(("dataset_release", "published_release"), RELEASES),
     }
 
 

@@ -71,6 +71,11 @@ class Launcher:
         self._register(RELEASES, version)
         self.run("release", version)
 
+    def publish(self, version: str) -> None:
+        """Publish a release, or find that it is published."""
+        self._register(RELEASES, version)
+        self.run("publish", version)
+
     def responses(self, model: str, batch: str, max_usd: float | None = None) -> None:
         """Fill one cell of `responses`."""
         self._execute("responses", partition_key=cell_key(model, batch), run_config=spending("responses", max_usd))

@@ -1,4 +1,4 @@
-"""`steerworks release` and `steerworks verify`."""
+"""`steerworks release`, `steerworks publish` and `steerworks verify`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def release(version: Annotated[str, typer.Argument(help="such as v1.0.0; describ
     settings.release(version)
     Launcher(settings).release(version)
     open_console().print(f"[green]✓[/] {settings.home.releases / version}", soft_wrap=True)
+
+
+def publish(version: Annotated[str, typer.Argument(help="a release that was built, such as v1.0.0")]) -> None:
+    """Publish a release on the Hugging Face Hub, as one commit and one tag; config/publishing.yaml says where."""
+    settings = Settings.from_environment()
+    settings.release(version)
+    Launcher(settings).publish(version)
+    open_console().print(
+        f"[green]✓[/] {version} of {settings.publishing.repository} is on the Hub"
+        f"{', private' if settings.publishing.private else ''}",
+        soft_wrap=True,
+    )
 
 
 def verify_release(path: Annotated[Path, typer.Argument(help="a release's folder")]) -> None:

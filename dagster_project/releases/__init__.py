@@ -1,9 +1,10 @@
 """Releases: versioned folders with data, provenance, card and manifest, the same bytes each time.
 
 Belongs here: what may be released (`gate`), what it holds (`tables`, `shapes`, `splits`,
-`flat_text`), how it describes itself (`card`, `changelog`, `manifest`), and what it was made from
-(`inputs`, `lock`, `code_version`). Does not belong here: how ratings are filtered (`quality`), or
-anything that goes beyond this machine.
+`flat_text`, `exporters`), how it describes itself (`card`, `changelog`, `croissant`,
+`manifest`), what it was made from
+(`inputs`, `lock`, `code_version`), and getting it to the Hub (`publishing`). Does not belong here: how ratings are
+filtered (`quality`).
 """
 
 from dagster_project.releases.build import ReleaseReport, build_release

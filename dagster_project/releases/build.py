@@ -20,6 +20,7 @@ from dagster_project.lake import Lake, Session
 from dagster_project.releases.barring import bar_tasks
 from dagster_project.releases.card import data_card
 from dagster_project.releases.changelog import changelog, first_changelog
+from dagster_project.releases.croissant import CROISSANT, croissant
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.exporters import write_exports
 from dagster_project.releases.folders import built_versions, version_order
@@ -194,6 +195,8 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
         )
     manifest = _manifest(order, folder, tasks, simulated)
     write_text(folder / "CHANGELOG.md", _changes(order, folder, manifest))
+    described = croissant(order.version, order.spec, rubric, describe_files(folder), simulated)
+    write_json(folder / CROISSANT, described)
     write_json(folder / MANIFEST, _manifest(order, folder, tasks, simulated).as_json())
 
 

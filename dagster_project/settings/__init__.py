@@ -22,7 +22,7 @@ from dagster_project.settings.home import Home
 from dagster_project.settings.licences import LicencesFile
 from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
 from dagster_project.settings.personal_data import PersonalDataFile
-from dagster_project.settings.releases import ReleaseSpec, base_version
+from dagster_project.settings.publishing import PublishingFile
 from dagster_project.settings.releases import ExportName, ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
 from dagster_project.settings.vendors import Vendor, VendorsFile
@@ -44,6 +44,7 @@ __all__ = [
     "ModelsFile",
     "Pairing",
     "PersonalDataFile",
+    "PublishingFile",
     "ReleaseSpec",
     "Rubric",
     "Selection",
@@ -109,6 +110,11 @@ class Settings:
     def automation(self) -> AutomationFile:
         """Schedules and their budgets."""
         return load_model(self.folder / "automation.yaml", AutomationFile)
+
+    @cached_property
+    def publishing(self) -> PublishingFile:
+        """Where releases are published."""
+        return load_model(self.folder / "publishing.yaml", PublishingFile)
 
     @cached_property
     def campaigns(self) -> dict[str, Campaign]:

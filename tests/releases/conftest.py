@@ -11,30 +11,41 @@ import pytest
 import yaml
 
 from dagster_project.lake import Lake
+from dagster_project.releases import build_release
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
-from tests.releases.release_inputs import CAMPAIGNS, SMALL_RUBRIC, VENDORS, Fixture, write_spec
+from tests.releases.release_inputs import CAMPAIGNS, SMALL_RUBRIC, VENDORS, Fixture, nothing_unmet, write_spec
+
+
+def make_installation(root: Path) -> Settings:
+    """An installation of its own under a folder: a home and a configuration."""
+    folder = root / "config"
+    shutil.copytree(PROJECT_ROOT / "config", folder, ignore=shutil.ignore_patterns("releases"))
+    (folder / "releases").mkdir()
+    (folder / "small.yaml").write_text(yaml.safe_dump(SMALL_RUBRIC), encoding="utf-8")
+    campaigns = {slug: {**fields, "rubric": "small.yaml"} for slug, fields in CAMPAIGNS.items() if slug != "starter"}
+    campaigns["starter"] = CAMPAIGNS["starter"]
+    (folder / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": campaigns}), encoding="utf-8")
+    (folder / "vendors.yaml").write_text(yaml.safe_dump({"vendors": VENDORS}), encoding="utf-8")
+    settings = Settings(folder, Home(root / "home"))
+    write_spec(settings, "v0.1.0")
+    return settings
 
 
 @pytest.fixture
 def make_settings(tmp_path: Path) -> Callable[[str], Settings]:
-    """Make an installation of its own: a home and a configuration under a name."""
+    """Make an installation under a name."""
+    return lambda name: make_installation(tmp_path / name)
 
-    def make(name: str) -> Settings:
-        folder = tmp_path / name / "config"
-        shutil.copytree(PROJECT_ROOT / "config", folder, ignore=shutil.ignore_patterns("releases"))
-        (folder / "releases").mkdir()
-        (folder / "small.yaml").write_text(yaml.safe_dump(SMALL_RUBRIC), encoding="utf-8")
-        campaigns = {
-            slug: {**fields, "rubric": "small.yaml"} for slug, fields in CAMPAIGNS.items() if slug != "starter"
-        }
-        campaigns["starter"] = CAMPAIGNS["starter"]
-        (folder / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": campaigns}), encoding="utf-8")
-        (folder / "vendors.yaml").write_text(yaml.safe_dump({"vendors": VENDORS}), encoding="utf-8")
-        settings = Settings(folder, Home(tmp_path / name / "home"))
-        write_spec(settings, "v0.1.0")
-        return settings
 
-    return make
+@pytest.fixture(scope="session")
+def small_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that has built the release of its small campaign: to be copied, and not to be touched."""
+    root = tmp_path_factory.mktemp("small-release")
+    settings = make_installation(root)
+    lake = Lake(settings.home.lake)
+    Fixture(lake, "small", settings, "acme").write()
+    build_release(lake, settings, "v0.1.0", nothing_unmet)
+    return root
 
 
 @pytest.fixture
