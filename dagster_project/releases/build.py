@@ -48,6 +48,7 @@ from dagster_project.releases.manifest import (
 )
 from dagster_project.releases.personal_data import scan, unscanned
 from dagster_project.releases.remaking import lake_of, settings_of
+from dagster_project.releases.report import REPORT, report_page
 from dagster_project.releases.split_check import moved_prompts
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import make_relations, write_tables
@@ -187,6 +188,7 @@ def _write(order: _Order, session: Session, folder: Path) -> None:
     simulated = bool(session.query("release/simulated").item())
     card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, exported, simulated)
     write_text(folder / "README.md", card)
+    write_text(folder / REPORT, report_page(session, order.version, order.spec, rubric, simulated))
     tasks = int(session.query("release/published_tasks").item())
     if not tasks:
         barred = [f"{row['stage']}, {row['reason']}" for row in session.query("release/barred_counts").to_dicts()]

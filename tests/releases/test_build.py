@@ -50,7 +50,7 @@ def test_a_release_holds_the_files_that_the_design_names(small: Fixture, lake: L
     report = build_release(lake, settings, "v0.1.0", nothing_unmet)
     splits = [f"{name}/{split}.parquet" for name in ("annotations", "data", "preference") for split in SPLITS]
     provenance = [f"provenance/{name}.parquet" for name in ("exclusions", "models", "prompts", "tasks")]
-    written = ["CHANGELOG.md", "README.md", "croissant.json", "manifest.json"]
+    written = ["CHANGELOG.md", "README.md", "croissant.json", "manifest.json", "report.html"]
     exports = {kind.path(split) for kind in FORMATS for split in SPLITS}
     assert sorted(all_bytes(report.path)) == sorted([*written, *splits, *provenance, *exports])
     assert (report.status, report.tasks, report.simulated) == ("built", 10, False)

@@ -39,7 +39,7 @@ sys.addaudithook(die_at_the_rename)
 build_release(Lake(settings.home.lake), settings, "v0.1.0", lambda table, partition: [])
 """
 EXPORTS = {kind.path(split) for kind in FORMATS for split in SPLITS}
-FILES, KEPT_INPUTS = 14 + len(EXPORTS), 7
+FILES, KEPT_INPUTS = 15 + len(EXPORTS), 7
 BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST = 1, 6, FILES
 BEFORE_THE_NAME, BEFORE_THE_LOCK = FILES + KEPT_INPUTS + 1, FILES + KEPT_INPUTS + 2
 
