@@ -62,6 +62,7 @@ def data_card(
         ],
         key=spec.name.lower().partition(" (")[0].replace(" ", "-"),
         campaigns=_campaigns(settings, inputs),
+        kept=_kept_annotations(session),
         exported=[_export(export) for export in exported],
         label_names=label_names(rubric.names),
         pairs_by_preference=any(_rows(files, "preference", split) for split in SPLITS),
@@ -180,11 +181,18 @@ def _figures(session: Session) -> dict[str, Any]:
         "total": splits.drop("split").sum().to_dicts()[0],
         "statistics": session.query("release/statistics").to_dicts(),
         "agreement": _agreement(session.query("release/agreement_table")),
+        "strengths": session.query("release/preference_strengths").to_dicts(),
         "models": models.to_dicts(),
         "sources": session.query("release/prompt_sources").to_dicts(),
         "vendors": session.query("release/vendor_counts").to_dicts(),
         "exclusions": session.query("release/exclusion_counts").to_dicts(),
     }
+
+
+def _kept_annotations(session: Session) -> dict[str, int]:
+    """Return how many annotations of each campaign stand behind published ratings."""
+    rows = session.query("release/vendor_counts").group_by("campaign").agg(pl.col("kept").sum())
+    return dict(rows.rows())
 
 
 def _agreement(rows: pl.DataFrame) -> list[dict[str, Any]]:

@@ -316,3 +316,18 @@ def test_statistics_of_equal_ratings_are_dashes_and_no_error(small: Fixture, lak
     card = (build_release(lake, settings, "v0.1.0", nothing_unmet).path / "README.md").read_text(encoding="utf-8")
     assert "| use | 3.0000 | 0.0000 | – |" in card
     assert "| truth | – | – | – |" in card
+
+
+def test_the_card_lists_licences_source_by_source(release: Path) -> None:
+    card = (release / "README.md").read_text(encoding="utf-8").partition("## Licences")[2].partition("##")[0]
+    assert "The release as a whole is under `cc-by-4.0`." in card
+    assert "| prompts | the tests | CC0-1.0 | – |" in card
+    assert "| responses | plain | Apache-2.0 | yes | 10 |" in card
+    assert "| turns within prompts | plain | Apache-2.0 | – |" in card
+    assert "| ratings | vendor acme, campaign small | CC-BY-4.0 | – | 60 |" in card
+
+
+def test_the_card_counts_preferences_by_strength(release: Path) -> None:
+    card = (release / "README.md").read_text(encoding="utf-8")
+    assert "Preferences, of 9 tasks" in card
+    assert "| strength | 1 |\n| --- | ---: |\n| tasks | 9 |\n" in card
