@@ -13,7 +13,6 @@ import pytest
 from dagster_project.loopback.hub import LoopbackHub, serve_hub
 from dagster_project.loopback.hub_store import Blob, Repository
 
-
 TOKEN = "secret"  # noqa: S105 - of the Hub on loopback
 
 
