@@ -14,6 +14,7 @@ from dagster_project.identity import file_sha256
 from dagster_project.lake import Lake, Session
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import find_inputs, open_inputs
+from dagster_project.releases.licensing import findings, known_terms
 from dagster_project.releases.lock import Lock, differences, locked_inputs, read_lock
 from dagster_project.releases.manifest import MANIFEST, publication_refusals, read_manifest, verify
 from dagster_project.releases.splits import SPLITS
@@ -76,8 +77,10 @@ def _unlicensed(folder: Path) -> list[str]:
 def _gate(lake: Lake, settings: Settings, version: str, lock: Lock | None, unmet: Unmet) -> list[str]:
     spec = settings.release(version)
     inputs = find_inputs(lake, settings, spec)
-    if lock is None or lock.inputs != locked_inputs(lake, settings, spec, inputs):
+    known = known_terms(lake, inputs)
+    if lock is None or lock.inputs != locked_inputs(lake, settings, spec, inputs, known):
         return []
     with Session() as session:
         open_inputs(session, lake, settings, spec, inputs)
-        return refusals(lake, settings, spec, inputs, session, unmet)
+        found = findings(session, settings, spec, inputs, known)
+        return refusals(lake, settings, spec, inputs, session, unmet, found)
