@@ -159,6 +159,22 @@ def test_levels_are_independent_of_topics_over_seeds() -> None:
         assert all(0.09 < counts[level] / total < 0.25 for level in (1, 2, 3, 4))
 
 
+def test_no_topic_meets_the_same_level_in_every_round() -> None:
+    """Six topics and six parts of weight: in a fixed order one topic would have all of the top level."""
+    prompts = pool(6_000, topics=6, multi_turn=0)
+    by_id = {prompt.prompt_id: prompt for prompt in prompts}
+    chosen = [by_id[prompt_id] for prompt_id in choose(prompts, rules(240, multi_turn_share=0)).order]
+    top = Counter(prompt.topic for prompt in chosen if prompt.level == 5)
+    assert sum(top.values()) == 80
+    assert all(5 <= count <= 22 for count in top.values())
+
+
+def test_without_limits_sources_make_no_difference() -> None:
+    prompts = pool(300)
+    alone = [prompt._replace(source="a") for prompt in prompts]
+    assert choose(prompts, rules(100)).order == choose(alone, rules(100)).order
+
+
 def test_every_prompt_of_a_kind_has_the_same_chance_over_seeds() -> None:
     prompts = [Candidate(f"p-{number}", "t", 1, False, "a") for number in range(20)]
     drawn: Counter[str] = Counter()
