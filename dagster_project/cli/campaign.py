@@ -10,8 +10,10 @@ from dagster_project.cli.launch import Launcher
 from dagster_project.cli.quarantine import list_rows
 from dagster_project.cli.terminal import open_console
 from dagster_project.lake import Lake
+from dagster_project.quality import annotator_page
 from dagster_project.settings import Settings
 from dagster_project.vendors import close, received, status
+from dagster_project.whole_files import write_text
 
 app = typer.Typer(help="See where a campaign stands, and close it.", no_args_is_help=True)
 Campaign = Annotated[str, typer.Argument(help="slug in config/campaigns.yaml")]
@@ -42,6 +44,17 @@ def show(campaign: Campaign) -> None:
 def quarantine(campaign: Campaign) -> None:
     """List the delivered rows that break a rule: file, row, rule, and what to do."""
     list_rows(campaign)
+
+
+@app.command("annotators")
+def annotators(campaign: Campaign) -> None:
+    """Draw each annotator's figures, by pseudonym, on a page of plots."""
+    settings = Settings.from_environment()
+    rules = settings.policy_of(campaign).trust
+    records = Lake(settings.home.lake).read("annotator_quality", {"campaign": campaign})
+    path = settings.home.root / "reports" / campaign / "annotators.html"
+    write_text(path, annotator_page(campaign, records, rules))
+    open_console().print(f"{records.height} annotators: {path}", soft_wrap=True)
 
 
 @app.command("close")

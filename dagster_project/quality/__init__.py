@@ -6,6 +6,7 @@ arrive (`vendors`), and what a release makes of the result (`releases`).
 """
 
 from dagster_project.quality.agreement import Agreement, measure_agreement
+from dagster_project.quality.annotator_page import annotator_page
 from dagster_project.quality.annotators import Verdicts, judge_annotators
 from dagster_project.quality.consensus import Consensus, reach_consensus
 from dagster_project.quality.provenance import made_from, outdated
@@ -16,6 +17,7 @@ __all__ = [
     "Consensus",
     "Retention",
     "Verdicts",
+    "annotator_page",
     "judge_annotators",
     "made_from",
     "measure_agreement",

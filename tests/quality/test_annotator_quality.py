@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality import judge_annotators
+from dagster_project.quality import annotator_page, judge_annotators
 from dagster_project.settings import Settings, TrustRules
 from tests.quality.ratings import PARTITION, Ratings, on_scale, prepared, rubric
 
@@ -202,3 +202,15 @@ def test_the_flawed_of_a_panel_are_found_and_nobody_else(seed: int, lake: Lake, 
     assert {rules["copier"], rules["h00"]} == {"identical"}
     assert (found.annotators, found.trusted) == (14, 9)
     assert sum(found.broken_rules.values()) == 5
+
+
+def test_the_page_of_plots_has_every_annotator_and_loads_nothing(lake: Lake, settings: Settings) -> None:
+    flawed_panel(1, tasks=60).write(lake, settings)
+    judge_annotators(lake, settings, "starter")
+    found = lake.read("annotator_quality", PARTITION)
+    page = annotator_page("starter", found, TrustRules())
+    assert all(page.count(name) >= 5 for name in found["annotator"])
+    assert page.count("class='bad'") >= 5 * (~found["trusted"]).sum()
+    assert "bias, " in page
+    assert not [word for word in ("http", "src=", "<script", "Gold ratings") if word in page]
+    assert annotator_page("starter", found.clear(), TrustRules()).count("<svg") == 0
