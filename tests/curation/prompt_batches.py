@@ -23,8 +23,13 @@ SUBJECTS = {
 OPENINGS = ("How do I", "Explain why", "Tell me about", "What is the best way with", "Compare these:", "List facts on")
 
 
+FILTERS = ("licence", "language", "personal_data", "code", "identity", "unsafe", "not_self_contained")
+
+
 def curation(**changes: Any) -> CurationFile:
-    return CurationFile.model_validate({"completion_model": "m", **changes})
+    """A configuration under which every prompt goes on: the sentences of these batches are much alike."""
+    let_pass = {"filters": {name: {"enabled": False} for name in FILTERS}, "duplicates": {"exclude": False}}
+    return CurationFile.model_validate({"completion_model": "m", **let_pass, **changes})
 
 
 def prompts_on(subjects: Sequence[str], count: int, seed: int) -> list[str]:

@@ -41,6 +41,8 @@ def _plain(kind: pa.DataType) -> Any:
         return []
     if pa.types.is_boolean(kind):
         return False
+    if pa.types.is_binary(kind):
+        return b""
     if pa.types.is_timestamp(kind):
         return datetime(2026, 11, 1, tzinfo=UTC)
     return "x" if pa.types.is_string(kind) else 1
@@ -53,6 +55,10 @@ def raw(number: int, **given: Any) -> dict[str, Any]:
 def curated(number: int, **given: Any) -> dict[str, Any]:
     told = {"prompt_id": f"p{number}", "messages": [USER], "kept": True, "cluster": f"p{number}", "touches": []}
     return {"intake_number": number} | told | given
+
+
+def clustered(number: int, **given: Any) -> dict[str, Any]:
+    return {"intake_number": number, "same_text": number, "same_letters": number} | given
 
 
 def selected(prompt: str, **given: Any) -> dict[str, Any]:
@@ -113,7 +119,15 @@ DUPLICATE = curated(
 )
 
 SOUND: dict[str, Rows] = {
+    "control_tasks": [{"task_id": "c1", "position": n, "kind": "gold"} for n in (1, 2)],
+    "control_annotations": [{"task_id": "c1", "annotator": name, "kind": "repeat"} for name in "ab"],
     "raw_prompts": [*(raw(n) for n in range(1, 10)), raw(10, messages=[], defect="empty")],
+    "prompt_signatures": [{"intake_number": n, "signature": bytes(128)} for n in (1, 2)],
+    "prompt_verdicts": [{"intake_number": 1}, {"intake_number": 2, "reason": "too_short", "detail": "3 characters"}],
+    "prompt_clusters": [
+        clustered(1, cluster="p1"),
+        clustered(2, nearest=1, same_letters=1, similarity=1.0, cluster="p1"),
+    ],
     "curated_prompts": [curated(1), DUPLICATE],
     "topics": [topic("t1"), topic("t2", examples=["p2", "p3"])],
     "prompt_topics": [*({"prompt_id": f"p{n}", "topic_id": "t1"} for n in range(9)), {"prompt_id": "p9"}],
@@ -164,10 +178,15 @@ SOUND: dict[str, Rows] = {
 }
 
 BROKEN: dict[str, list[Rows]] = {
+    "control_tasks": [[{"task_id": "c1", "position": 1, "kind": "other"}] * 2],
+    "control_annotations": [[{"task_id": "c1", "annotator": "a", "kind": "other"}] * 2],
     "raw_prompts": [
         [],
         [raw(1, messages=[USER, ASSISTANT | {"role": "wizard"}]), raw(1, licence=" ", defect="empty")],
     ],
+    "prompt_signatures": [[{"intake_number": 1, "signature": b"short"}] * 2],
+    "prompt_verdicts": [[{"intake_number": 1, "reason": "too_short"}] * 2],
+    "prompt_clusters": [[clustered(1, nearest=2), clustered(1)]],
     "curated_prompts": [
         [
             curated(1, duplicate_of=2),

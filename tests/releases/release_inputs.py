@@ -208,6 +208,9 @@ class Fixture:
                 "touches": [],
                 "language": "en",
                 "selected": number != self.tasks + 1,
+                "topic_id": None,
+                "complexity": None,
+                "place": None,
                 "completion_model": None,
                 "completion_licence": None,
                 "completion_may_train": None,
@@ -371,7 +374,9 @@ def rewrite(lake: Lake, settings: Settings, table: str, rows: pl.DataFrame, camp
 def frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Give rows the columns of a table."""
     schema = pl.DataFrame(TABLES[table].schema.empty_table()).schema
-    return pl.DataFrame([{name: row[name] for name in schema} for row in rows], schema=schema, infer_schema_length=None)
+    blank: dict[str, Any] = {column.name: None for column in TABLES[table].columns if column.nullable}
+    told = [blank | row for row in rows]
+    return pl.DataFrame([{name: row[name] for name in schema} for row in told], schema=schema, infer_schema_length=None)
 
 
 def write_spec(settings: Settings, version: str, **changes: Any) -> None:

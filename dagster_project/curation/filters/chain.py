@@ -46,8 +46,8 @@ class FilterChain:
 
     length: Length
     filters: Filters
-    _rules: dict[str, RuleList] = field(default_factory=dict)
-    _scorer: Scorer | None = None
+    _rules: dict[str, RuleList] = field(init=False, default_factory=dict)
+    _scorer: Scorer | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for name, settings in self.filters:
