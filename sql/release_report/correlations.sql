@@ -23,7 +23,7 @@ pairs as (
 measured as (
     select
         pairs.*,
-        if(row_place = 1001, length(rated_responses.response), rated_responses.scores[row_place])::hugeint as x,
+        if(row_place = 1001, rated_responses.response_chars, rated_responses.scores[row_place])::hugeint as x,
         rated_responses.scores[column_place]::hugeint as y
     from rated_responses
     cross join pairs

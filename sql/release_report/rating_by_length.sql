@@ -10,9 +10,9 @@ with reference as (
 
 grouped as (
     select
-        length(rated_responses.response) as chars,
+        rated_responses.response_chars as chars,
         rated_responses.scores[reference.position]::bigint as score,
-        ntile(10) over (order by length(rated_responses.response), task_id, rated_responses.position) as tenth
+        ntile(10) over (order by rated_responses.response_chars, task_id, rated_responses.position) as tenth
     from rated_responses
     cross join reference
     where rated_responses.scores[reference.position] is not null

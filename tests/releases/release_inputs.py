@@ -201,7 +201,7 @@ class Fixture:
                 "chars": 30,
                 "kept": number != self.tasks,
                 "reason": "too_short" if number == self.tasks else None,
-                "detail": None,
+                "detail": "30 characters" if number == self.tasks else None,
                 "duplicate_of": None,
                 "similarity": None,
                 "cluster": self._id("p", number),

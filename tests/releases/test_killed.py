@@ -40,8 +40,10 @@ build_release(Lake(settings.home.lake), settings, "v0.1.0", lambda table, partit
 """
 EXPORTS = {kind.path(split) for kind in FORMATS for split in SPLITS}
 FILES, KEPT_INPUTS = 15 + len(EXPORTS), 7
-BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST = 1, 6, FILES
-BEFORE_THE_NAME, BEFORE_THE_LOCK = FILES + KEPT_INPUTS + 1, FILES + KEPT_INPUTS + 2
+SCANS = 1
+"""Tables of the lake that a build makes first: what the texts hold of people."""
+BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST = SCANS + 1, SCANS + 6, SCANS + FILES
+BEFORE_THE_NAME, BEFORE_THE_LOCK = SCANS + FILES + KEPT_INPUTS + 1, SCANS + FILES + KEPT_INPUTS + 2
 
 
 def build_and_die(settings: Settings, renames: int) -> None:
