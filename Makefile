@@ -35,7 +35,7 @@ annotate: setup label-studio  ## annotate CAMPAIGN=… with Label Studio on this
 	@$(BIN)/steerworks annotate serve $(CAMPAIGN)
 
 test: setup lint  ## all checks and tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 test-fast: setup  ## the tests that take no more than a few seconds each
 	$(BIN)/pytest -n 2 -m 'not slow and not browser'
