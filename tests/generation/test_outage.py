@@ -58,9 +58,9 @@ def test_a_server_that_is_started_again_loses_nothing_and_is_not_stormed(
     assert (report.ok, report.failed) == (200, {})
     assert answered[0] <= 200 + IN_FLIGHT
     assert report.sent <= 200 + 3 * IN_FLIGHT
-    assert len(progress.messages) <= 1
+    assert len(progress.messages) <= 2, "a word for each time away: the first server may be up later than the client"
     if away > 1:
-        [message] = progress.messages
+        message = progress.messages[-1]
         assert "cannot be reached (connection: " in message
         assert message.endswith("waiting for it, 30 seconds at most")
 
