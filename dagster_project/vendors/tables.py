@@ -55,7 +55,7 @@ def read_xlsx(
                 yield number, cells
         finally:
             book.close()
-    except Exception:
+    except Exception:  # a workbook that is cut or forged fails in any way, in any of the parsers below openpyxl
         yield number + 1, BROKEN_WORKBOOK
 
 
