@@ -6,9 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+hypothesis_settings.register_profile("steerworks", deadline=None)
+hypothesis_settings.load_profile("steerworks")
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 

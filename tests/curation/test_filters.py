@@ -176,7 +176,7 @@ def test_kinds_of_personal_data_can_be_chosen() -> None:
 ALL_FILTERS = FilterChain(Length(min_chars=1), Filters())
 
 
-@settings_of_hypothesis(deadline=None, max_examples=40)
+@settings_of_hypothesis(max_examples=40)
 @given(st.lists(st.text(max_size=40), max_size=6))
 def test_any_texts_are_judged_and_alike_in_whatever_company(texts: list[str]) -> None:
     subjects = [Subject([text], "MIT", None) for text in texts]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections.abc import Callable
 
 import pytest
@@ -278,23 +277,3 @@ def test_whatever_happens_the_next_request_goes_out_some_time(
             pace.accepted(sent_at, now)
             pace.told(now, 1, RateLimits(RateLimit(100, remaining, retry_after), RateLimit(None, remaining, None)))
         assert pace.requests_per_second is None or pace.requests_per_second >= 0
-
-
-def test_a_call_costs_a_few_microseconds() -> None:
-    assert min(_seconds_a_request() for _ in range(3)) < 60e-6
-
-
-def _seconds_a_request(requests: int = 5_000) -> float:
-    """All calls that one request makes, at a cap and with headers."""
-    pace, now = AdaptivePace(), 0.0
-    limits = RateLimits(RateLimit(10_000, 9_000, 6.0), RateLimit(1e6, 9e5, 6.0))
-    start = time.perf_counter()
-    for number in range(requests):
-        now += max(0.001, pace.delay(now, 50))
-        pace.sent(now)
-        if number % 3:
-            pace.accepted(now - 0.02, now)
-        else:
-            pace.turned_away(now, now, 1.0)
-        pace.told(now, 50, limits)
-    return (time.perf_counter() - start) / requests

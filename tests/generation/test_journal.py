@@ -54,7 +54,7 @@ def write(path: Path, *answers: Answer) -> None:
     asyncio.run(append_all())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(TEXTS, max_size=5), st.data())
 def test_any_prefix_of_its_bytes_loads_to_a_prefix_of_its_answers(texts: list[str], data: st.DataObject) -> None:
     answers = [answer(number, text) for number, text in enumerate(texts)]

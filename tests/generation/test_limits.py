@@ -272,7 +272,7 @@ def test_a_long_wait_for_a_limit_is_said_once(tmp_path: Path) -> None:
 LIMITS = {"endpoint-e": Limits(requests_per_minute=6000), "model-m": Limits(tokens_per_minute=600)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0.0, 0.4), min_size=1, max_size=60), st.integers(60, 6000))
 def test_in_no_minute_more_requests_enter_than_are_allowed(gaps: list[float], rate: int) -> None:
     """Whenever they come, on a clock of the test's own."""

@@ -126,7 +126,7 @@ def campaigns(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(campaigns())
 def test_the_filter_is_what_the_policy_says(campaign: dict[str, Any]) -> None:
     ratings = Ratings()

@@ -164,7 +164,7 @@ def crowds(draw: st.DrawFn) -> tuple[Ratings, pl.DataFrame]:
     return ratings, rubric(2, lowest=lowest, highest=lowest + 4)
 
 
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 @given(crowds())
 def test_kappa_and_alpha_are_those_of_scikit_learn_and_krippendorff(crowd: tuple[Ratings, pl.DataFrame]) -> None:
     ratings, scale = crowd

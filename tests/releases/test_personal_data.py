@@ -69,7 +69,7 @@ fragments = st.one_of(
 )
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=300)
 @given(st.lists(fragments, max_size=8).map("".join), st.sampled_from(sorted(SIGNS)))
 def test_no_recogniser_finds_anything_in_a_line_without_its_sign(line: str, entity: Any) -> None:
     results = SCANNER._recognizers[entity].analyze(line, [entity], None)

@@ -24,9 +24,7 @@ from tests.vendors.vendor_inputs import rating
 Tasks = list[dict[str, Any]]
 Deliver = Callable[..., Path]
 WORDS = ["Zoë", 'She said: "no"', "two\nlines", "a, b; c", "\\", "", "e\u0301", "null", "🙂", "worker 1"]
-relaxed = hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 one = st.fixed_dictionaries(
     {
         "task": st.integers(0, 3),
