@@ -24,8 +24,11 @@ from dagster_project.settings import ModelSpec
 BUDGET_REASON = "budget"
 PENDING_REASON = "batch_pending"
 PROMPTS_AT_A_TIME = 128
-ROW_GROUP_ROWS = 1024
-"""About the rows of a row group in the file; both numbers decide the file's bytes."""
+LEAST_ROWS_A_GROUP, MOST_ROWS_A_GROUP = 1024, 8192
+ROWS_BEFORE_A_ROW = 16
+"""A row group has one row for so many before it, within bounds: what is held about each group stays little."""
+MOST_BYTES_A_GROUP = 8 << 20
+"""All of these numbers decide the file's bytes."""
 MOST_LATENCIES = 1 << 14
 """From so many on, every second is left out: enough for the 99th percentile."""
 _SCHEMA = TABLES["responses"].schema
@@ -119,11 +122,17 @@ def rows_of_cell(
         for _, answer in paired:
             figures.count(answer)
         group.append(_table(paired))
-        if sum(table.num_rows for table in group) >= ROW_GROUP_ROWS:
+        if _is_whole(group, figures.rows):
             yield pa.concat_tables(group)
             group.clear()
     if group:
         yield pa.concat_tables(group)
+
+
+def _is_whole(group: Sequence[pa.Table], rows_so_far: int) -> bool:
+    wanted = min(max(LEAST_ROWS_A_GROUP, rows_so_far // ROWS_BEFORE_A_ROW), MOST_ROWS_A_GROUP)
+    rows = sum(table.num_rows for table in group)
+    return bool(rows >= wanted or sum(table.nbytes for table in group) >= MOST_BYTES_A_GROUP)
 
 
 def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
