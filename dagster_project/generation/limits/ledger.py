@@ -1,4 +1,4 @@
-"""What has been spent, over all processes of the machine: in all and today, by model and by all models together.
+"""What has been spent, over all processes that work on one home: in all and today, by model and by all models together.
 
 Belongs here: counting money, and holding it back for requests under way. Does not belong here: prices,
 and what is done about requests that were not asked.

@@ -1,4 +1,4 @@
-"""What the user allows: requests and tokens a minute, and requests in flight, over all processes of the machine.
+"""What the user allows: requests and tokens a minute, and requests in flight, over all processes that work on one home.
 
 Belongs here: counting against the limits of one endpoint or one model. Does not belong here: what a
 server bears beyond them (`adaptive`), and money.

@@ -1,4 +1,4 @@
-"""Numbers that all processes of the machine share, in a small file under a lock.
+"""Numbers that all processes of one home share, in a small file under a lock.
 
 Each process that takes part has a row of its own in the file, and holds a lock on that row for as long as it lives.
 So the row of a process that is gone is known by its lock, and whoever looks next settles what it left.
