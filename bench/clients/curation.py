@@ -1,13 +1,14 @@
 """Steerworks' curation, without Dagster: `python -m bench.clients.curation FOLDER`.
 
-Takes in ``prompts.jsonl`` and curates it, then ``added.jsonl``; prints seconds of each step, the greatest memory of
-this process and its children together, and what was found of what was planted, as JSON.
+Takes in ``prompts.jsonl`` and curates it, then ``added.jsonl``; prints seconds of each step, CPU seconds of each
+file, the greatest memory of this process and its children together, and what was found of what was planted, as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -64,12 +65,14 @@ def main(folder: Path) -> None:
     figures: dict[str, float] = {}
     memory = Memory()
     for name in ("prompts", "added"):
+        before = _processor_seconds()
         with _timed(figures, f"{name} deliver"):
             deliver_prompts(home, folder / f"{name}.jsonl", name, "bench", "CC0-1.0")
         with _timed(figures, f"{name} intake"):
             take_in_prompts(lake, home, name)
         with _timed(figures, f"{name} curate"):
             curate(lake, home, curation, name)
+        figures[f"{name} cpu"] = _processor_seconds() - before
     figures["together"] = memory.end()
     print(json.dumps(figures | _found(lake)))
 
@@ -91,6 +94,12 @@ def _timed(figures: dict[str, float], name: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     figures[name] = time.perf_counter() - began
+
+
+def _processor_seconds() -> float:
+    """Return what this process took until now, and its children that have ended: user and system."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _family(process: int) -> Iterator[int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from datasketch import MinHash, MinHashLSH
 
 from dagster_project.curation.normalising import squeeze
-from dagster_project.curation.signatures import MINIMA, WINDOW_BYTES
+from dagster_project.curation.signatures import MINIMA
+from dagster_project.curation.windows import WINDOW_BYTES
 from dagster_project.settings.curation import Duplicates
 
 

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagster_project.curation.benchmark_files import Item, read_items
+from dagster_project.curation.jaccard import jaccard
 from dagster_project.curation.neighbours import BANDS, band_keys
 from dagster_project.curation.normalising import TURN_BREAK, squeeze
-from dagster_project.curation.signatures import Signatures, agreement, equal_bytes_for, sign, similarity
-from dagster_project.curation.windows import Hashes, Windows, windows
+from dagster_project.curation.signatures import Signatures, may_be_alike, sign
+from dagster_project.curation.windows import Codes, Windows, hashed_windows
 from dagster_project.settings.curation import Benchmarks
 
-VERSION = 1
+VERSION = 2
 RUN = 20
 TURN_BELOW, UNBROKEN_BELOW, LATER_TURNS_FROM = 28, 60, 40
 COMMON_FROM = 16
@@ -67,6 +68,19 @@ class Overlap:
         return f"{self.unit.title}, {self.share:.0%} {words}"
 
 
+@dataclass(frozen=True)
+class _Clues:
+    """The units' runs that few items share, in the order of their hashes.
+
+    ``units`` and ``places`` say in which unit each run is, and where; ``sieve`` has the leading bits that any hash has.
+    """
+
+    hashes: Codes
+    units: Numbers
+    places: Numbers
+    sieve: NDArray[np.bool_]
+
+
 class BenchmarkIndex:
     """The units of all evaluation sets, ready to be looked for in many prompts at once."""
 
@@ -96,34 +110,39 @@ class BenchmarkIndex:
         if not self.units:
             return {}
         best: dict[int, Overlap] = {}
-        for overlap in (*self._by_runs(texts), *self._by_likeness(signatures)):
+        for overlap in (*self._by_runs(texts), *self._by_likeness(texts, signatures)):
             known = best.get(overlap.text)
             if known is None or overlap.share > known.share:
                 best[overlap.text] = overlap
         return best
 
     def _by_runs(self, texts: Sequence[str]) -> Iterator[Overlap]:
-        pieces = windows(texts, RUN, partial=False)
+        pieces = hashed_windows(texts, RUN, partial=False)
         for text, unit in self._suspects(pieces):
-            ours = pieces.hashes[pieces.offsets[text] : pieces.offsets[text + 1]]
+            ours = pieces.codes[pieces.offsets[text] : pieces.offsets[text + 1]]
             share = self._share(texts[text], ours, unit)
             if share >= self._coverage:
                 yield Overlap(text, self.units[unit], "runs", share)
 
     def _suspects(self, pieces: Windows) -> Iterator[tuple[int, int]]:
-        """Yield text and unit wherever they share so many runs that the unit may be covered."""
-        hashes, owners, sieve = self._clues
-        places = np.flatnonzero(sieve[pieces.hashes >> np.uint64(64 - SIEVE_BITS)])
-        begins = np.searchsorted(hashes, pieces.hashes[places], "left")
-        counts = np.searchsorted(hashes, pieces.hashes[places], "right") - begins
-        ends = np.cumsum(counts)
-        clues = np.repeat(begins - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
-        texts = np.repeat(np.searchsorted(pieces.offsets, places, "right") - 1, counts)
-        pairs, shared = np.unique(texts * len(self.units) + owners[clues], return_counts=True)
-        suspects = pairs[shared >= self._needed[pairs % len(self.units)]]
+        """Yield text and unit wherever they share so many letters in rare runs that the unit may be covered."""
+        places, clues = self._clues_in(pieces)
+        texts = np.searchsorted(pieces.offsets, places, "right") - 1
+        of_pair = texts * len(self.units) + self._clues.units[clues]
+        pairs, covered = _covered(of_pair, self._clues.places[clues])
+        suspects = pairs[covered >= self._needed[pairs % len(self.units)]]
         yield from zip((suspects // len(self.units)).tolist(), (suspects % len(self.units)).tolist(), strict=True)
 
-    def _share(self, text: str, ours: Hashes, number: int) -> float:
+    def _clues_in(self, pieces: Windows) -> tuple[Numbers, Numbers]:
+        """Return the places of all runs that are a clue, and the clue; a run of two units is there twice."""
+        places = np.flatnonzero(self._clues.sieve[pieces.codes >> np.uint64(64 - SIEVE_BITS)])
+        begins = np.searchsorted(self._clues.hashes, pieces.codes[places], "left")
+        counts = np.searchsorted(self._clues.hashes, pieces.codes[places], "right") - begins
+        ends = np.cumsum(counts)
+        clues = np.repeat(begins - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+        return np.repeat(places, counts), clues
+
+    def _share(self, text: str, ours: Codes, number: int) -> float:
         """Return how much of a unit stands in a text, 0 to 1; 0 where a short one is not there as it must be."""
         unit = self.units[number].text
         if len(unit) < TURN_BELOW:
@@ -131,12 +150,22 @@ class BenchmarkIndex:
         if len(unit) < UNBROKEN_BELOW:
             return float(unit in text)
         pieces = self._pieces
-        theirs = pieces.hashes[pieces.offsets[number] : pieces.offsets[number + 1]]
+        theirs = pieces.codes[pieces.offsets[number] : pieces.offsets[number + 1]]
         covered = np.convolve(np.isin(theirs, ours), np.ones(RUN, np.int64)) > 0
         return float(covered.mean())
 
-    def _by_likeness(self, signatures: Signatures) -> Iterator[Overlap]:
-        wanted = equal_bytes_for(self._least_alike)
+    def _by_likeness(self, texts: Sequence[str], signatures: Signatures) -> Iterator[Overlap]:
+        ours, theirs = self._sharing_a_band(signatures)
+        promising = may_be_alike(signatures[ours], self._signatures[theirs], self._least_alike)
+        ours, theirs = ours[promising], theirs[promising]
+        together = [*(texts[text] for text in ours.tolist()), *(self.units[unit].text for unit in theirs.tolist())]
+        pairs = np.arange(len(ours))
+        similarities = jaccard(together, pairs, pairs + len(ours))
+        for pair in np.flatnonzero(similarities >= self._least_alike).tolist():
+            yield Overlap(int(ours[pair]), self.units[theirs[pair]], "alike", float(similarities[pair]))
+
+    def _sharing_a_band(self, signatures: Signatures) -> tuple[Numbers, Numbers]:
+        """Return texts and units, each pair once."""
         found: set[tuple[int, int]] = set()
         for band in range(BANDS):
             theirs, order = self._bands[band]
@@ -144,39 +173,48 @@ class BenchmarkIndex:
             begins, ends = np.searchsorted(theirs, ours, "left"), np.searchsorted(theirs, ours, "right")
             for text in np.flatnonzero(ends > begins).tolist():
                 found.update((text, int(unit)) for unit in order[begins[text] : ends[text]])
-        for text, unit in sorted(found):
-            equal = agreement(signatures[text : text + 1], self._signatures[unit : unit + 1])
-            if equal[0] >= wanted:
-                yield Overlap(text, self.units[unit], "alike", float(similarity(equal)[0]))
+        pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
 
     @cached_property
     def _pieces(self) -> Windows:
-        return windows(self._texts, RUN, partial=False)
+        return hashed_windows(self._texts, RUN, partial=False)
 
     @cached_property
-    def _clues(self) -> tuple[Hashes, Numbers, NDArray[np.bool_]]:
-        """The units' runs that few items share: sorted hashes, their units, and a sieve over the leading bits."""
-        pieces = self._pieces
-        owners = np.repeat(np.arange(len(self.units)), np.diff(pieces.offsets))
-        _, places, counts = np.unique(pieces.hashes, return_inverse=True, return_counts=True)
-        rare = counts[places] < COMMON_FROM
-        hashes, owners = pieces.hashes[rare], owners[rare]
-        order = np.argsort(hashes, kind="stable")
+    def _clues(self) -> _Clues:
+        order = np.argsort(self._pieces.codes, kind="stable")
+        order = order[self._is_rare[order]]
+        hashes = self._pieces.codes[order]
         sieve = np.zeros(1 << SIEVE_BITS, np.bool_)
         sieve[hashes >> np.uint64(64 - SIEVE_BITS)] = True
-        return hashes[order], owners[order], sieve
+        return _Clues(hashes, self._units_of_pieces[order], order, sieve)
+
+    @cached_property
+    def _units_of_pieces(self) -> Numbers:
+        return np.repeat(np.arange(len(self.units)), np.diff(self._pieces.offsets))
+
+    @cached_property
+    def _is_rare(self) -> NDArray[np.bool_]:
+        _, places, counts = np.unique(self._pieces.codes, return_inverse=True, return_counts=True)
+        rare: NDArray[np.bool_] = counts[places] < COMMON_FROM
+        return rare
 
     @cached_property
     def _needed(self) -> Numbers:
-        """For each unit, how many of its rare runs a text has at least that covers it: each covers 20 letters."""
-        _, owners, _ = self._clues
-        rare = np.bincount(owners, minlength=len(self.units))
-        common = np.diff(self._pieces.offsets) - rare
+        """For each unit, how many of its letters stand in rare runs of a text that covers it, at least."""
+        rare, common = self._letters_in(self._is_rare), self._letters_in(~self._is_rare)
         lengths = np.array([len(text.encode()) for text in self._texts], np.int64)
-        needed = np.ceil(self._coverage * lengths / RUN).astype(np.int64) - common
-        needed[lengths < UNBROKEN_BELOW] = rare[lengths < UNBROKEN_BELOW]
-        clamped: Numbers = np.maximum(needed, 1)
+        needed = np.ceil(self._coverage * lengths).astype(np.int64) - common
+        clamped: Numbers = np.maximum(np.where(lengths < UNBROKEN_BELOW, rare, needed), 1)
         return clamped
+
+    def _letters_in(self, pieces: NDArray[np.bool_]) -> Numbers:
+        """Return how many letters of each unit stand in these of its runs."""
+        places = np.flatnonzero(pieces)
+        units, covered = _covered(self._units_of_pieces[places], places)
+        letters = np.zeros(len(self.units), np.int64)
+        letters[units] = covered
+        return letters
 
     @cached_property
     def _signatures(self) -> Signatures:
@@ -188,6 +226,17 @@ class BenchmarkIndex:
         keys = [band_keys(self._signatures, band) for band in range(BANDS)]
         orders = [np.argsort(one, kind="stable") for one in keys]
         return [(one[order], order) for one, order in zip(keys, orders, strict=True)]
+
+
+def _covered(owners: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:
+    """Return each owner once, and how many letters its runs cover that begin at these places."""
+    order = np.lexsort((places, owners))
+    owners, places = owners[order], places[order]
+    to_next = np.append(np.diff(places), RUN)
+    last = np.append(np.diff(owners) != 0, True)
+    covers = np.where(last, RUN, np.minimum(to_next, RUN))
+    unique, owned = np.unique(owners, return_inverse=True)
+    return unique, np.bincount(owned, covers, minlength=len(unique)).astype(np.int64)
 
 
 def _units(benchmark: str, item: Item) -> Iterator[Unit]:

@@ -28,6 +28,7 @@ class _Letters(dict[int, str]):
 
 
 _LETTERS = _Letters()
+_ASCII_BESIDE_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 def squeeze(text: str) -> str:
@@ -38,7 +39,7 @@ def squeeze(text: str) -> str:
         'rewriteitsthenaiveway'
     """
     if text.isascii():
-        return text.lower().translate(_LETTERS)
+        return text.lower().encode().translate(None, _ASCII_BESIDE_LETTERS).decode()
     once = unicodedata.normalize("NFKD", text).casefold()
     # Folding case may bring forth letters that decompose again.
     return unicodedata.normalize("NFKD", once).translate(_LETTERS).casefold()

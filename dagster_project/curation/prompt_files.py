@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz",
 STATE, SPLITS = "state.json", "dataset_dict.json"
 ROWS_AT_ONCE = 4096
 CHARACTERS_AT_ONCE = 1 << 20
+_HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""As JSON spells one; two together are a whole character."""
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -84,7 +87,8 @@ def _line_rows(file: IO[bytes]) -> Iterator[Row]:
         if not text:
             continue
         try:
-            yield _checked(number, json.loads(text.decode("utf-8")))
+            spelt = text.decode("utf-8")
+            yield _checked(number, json.loads(spelt), spelt)
         except UnicodeDecodeError as error:
             yield number, None, f"wrong_encoding: not UTF-8 at byte {error.start} of the row; save it as UTF-8"
         except json.JSONDecodeError as error:
@@ -115,12 +119,14 @@ def _listed_rows(path: Path, file: IO[bytes]) -> Iterator[Row]:
             text, ended = text + more, not more
             continue
         number += 1
+        yield _checked(number, value, text[:end])
         text = text[end:]
-        yield _checked(number, value)
 
 
-def _checked(number: int, value: Any) -> Row:
+def _checked(number: int, value: Any, spelt: str) -> Row:
     """Return a row, or its defect where it holds half of a character, which JSON can spell and UTF-8 cannot."""
+    if not _HALF_A_CHARACTER.search(spelt):
+        return number, value, None
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

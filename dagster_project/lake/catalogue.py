@@ -136,7 +136,7 @@ _table(
     Column("same_text", pa.int64(), "first prompt with the same messages", ("raw_prompts.messages",)),
     Column("same_letters", pa.int64(), "first prompt with the same letters and digits", ("raw_prompts.messages",)),
     Column("nearest", pa.int64(), "most similar earlier prompt, if similar enough", ("raw_prompts.messages",), True),
-    Column("similarity", pa.float32(), "estimated Jaccard similarity to it", ("raw_prompts.messages",), True),
+    Column("similarity", pa.float32(), "Jaccard similarity to it", ("raw_prompts.messages",), True),
     Column(
         "cluster",
         STRING,

@@ -20,7 +20,7 @@ with judged as (
             when prompt_verdicts.reason is not null then prompt_verdicts.reason
             when raw_prompts.intake_number > prompt_clusters.same_text then 'duplicate'
             when raw_prompts.intake_number > prompt_clusters.same_letters then 'duplicate_normalised'
-            when $exclude and prompt_clusters.similarity >= $exclude_from then 'near_duplicate'
+            when $exclude and prompt_clusters.similarity >= $exclude_from::float then 'near_duplicate'
         end as reason
     from raw_prompts
     join prompt_verdicts using (intake_number)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
 import unicodedata
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_project.curation import curate, deliver_prompts, take_in_prompts
+from dagster_project.curation.jaccard import jaccard
 from dagster_project.curation.neighbours import earlier_neighbours
 from dagster_project.curation.normalising import squeeze, squeeze_turns
-from dagster_project.curation.signatures import agreement, sign, similarity
+from dagster_project.curation.signatures import sign
 from dagster_project.lake import Lake
 from dagster_project.settings import CurationFile, Home
 
@@ -159,17 +162,52 @@ def test_conversations_are_compared_as_wholes(lake: Lake, home: Home, tmp_path: 
 
 def test_a_million_alike_would_take_no_longer_than_a_million_that_differ() -> None:
     signatures = sign([squeeze(f"Write a birthday poem for my colleague number {n} please.") for n in range(3_000)])
-    alike = earlier_neighbours(signatures, 0.5)
-    assert len(alike.later) < 3_000 * 32 * 25
-    assert set(alike.later.tolist()) == set(range(1, 3_000))
+    pairs = earlier_neighbours(signatures, 0.5)
+    assert len(pairs.later) < 3_000 * 32 * 25
+    assert set(pairs.later.tolist()) == set(range(1, 3_000))
 
 
-def test_similarity_is_that_of_the_sets_of_windows() -> None:
-    first, second = squeeze(BREAD), squeeze(BREAD.replace("twelve hours", "eleven hours"))
-    sets = [{text[at : at + 5] for at in range(len(text) - 4)} for text in (first, second)]
-    exact = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
-    signatures = sign([first, second])
-    assert abs(float(similarity(agreement(signatures[:1], signatures[1:]))[0]) - exact) < 0.1
+def windows_of(text: str) -> set[bytes]:
+    """The definition: all windows of five bytes of what counts of a text, or all of a shorter one."""
+    letters = squeeze(text).encode()
+    return {letters[at : at + 5] for at in range(max(len(letters) - 4, 1))} if letters else set()
+
+
+def alike(first: str, second: str) -> float:
+    ours, theirs = windows_of(first), windows_of(second)
+    return len(ours & theirs) / max(len(ours | theirs), 1)
+
+
+@given(st.lists(st.text(alphabet="abcé日 ", max_size=40), min_size=2, max_size=8))
+def test_similarity_is_that_of_the_sets_of_windows(texts: list[str]) -> None:
+    squeezed = [squeeze(text) for text in texts]
+    ours, theirs = (np.array(side) for side in zip(*permutations(range(len(texts)), 2), strict=True))
+    wanted = [alike(texts[first], texts[second]) for first, second in zip(ours, theirs, strict=True)]
+    assert jaccard(squeezed, ours, theirs).tolist() == pytest.approx(wanted)
+
+
+def test_whether_two_prompts_are_of_a_cluster_is_counted_and_not_estimated(
+    lake: Lake, home: Home, tmp_path: Path
+) -> None:
+    dice = random.Random(3)
+    words = " ".join([BREAD, CAT, *THIRD.values()]).split()
+
+    def changed(text: str) -> str:
+        return " ".join(dice.choice(words) if dice.random() < 0.08 else word for word in text.split())
+
+    prompts = [changed(dice.choice([BREAD, CAT, THIRD["choir"]])) for _ in range(200)]
+    deliver(home, tmp_path, {"all": {f"{number}": text for number, text in enumerate(prompts)}})
+    curate(lake, home, CURATION, "all")
+    signatures = sign([squeeze(prompt) for prompt in prompts])
+    pairs = earlier_neighbours(signatures, CURATION.duplicates.cluster_from)
+    promising = [alike(prompts[a], prompts[b]) for a, b in zip(pairs.later, pairs.earlier, strict=True)]
+    assert min(promising) < CURATION.duplicates.cluster_from < max(promising)
+    rows = lake.read("prompt_clusters").filter(pl.col("nearest").is_not_null()).to_dicts()
+    assert len(rows) > 50
+    for row in rows:
+        exact = alike(prompts[row["intake_number"] - 1], prompts[row["nearest"] - 1])
+        assert row["similarity"] == pytest.approx(exact)
+        assert exact >= CURATION.duplicates.cluster_from
 
 
 @given(st.text(max_size=60))
@@ -198,7 +236,7 @@ def test_neighbours_found_in_parts_are_those_found_at_once(texts: list[str]) -> 
     half = len(texts) // 2
     first, second = earlier_neighbours(signatures[:half], 0.5), earlier_neighbours(signatures, 0.5, half)
     together = earlier_neighbours(signatures, 0.5)
-    pairs = [(alike.later.tolist(), alike.earlier.tolist()) for alike in (first, second)]
+    pairs = [(some.later.tolist(), some.earlier.tolist()) for some in (first, second)]
     joined = {pair for later, earlier in pairs for pair in zip(later, earlier, strict=True)}
     assert joined == set(zip(together.later.tolist(), together.earlier.tolist(), strict=True))
 

