@@ -20,10 +20,10 @@ import pyarrow as pa
 from filelock import FileLock
 
 from dagster_project.curation.topics_clusters import Centres, Placed, centres_of, place
-from dagster_project.curation.topics_vectors import vectors_of_embeddings, vectors_of_words
+from dagster_project.curation.topics_embeddings import vectors_of_embeddings
+from dagster_project.curation.topics_vectors import vectors_of_words
 from dagster_project.curation.topics_words import label_of, typical_words
-from dagster_project.errors import SteerworksError
-from dagster_project.generation import Embedding, Progress, Purse, embed
+from dagster_project.generation import Progress, Purse, embed
 from dagster_project.identity import digest, stable_id
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.settings import CurationFile, ModelsFile
@@ -96,12 +96,14 @@ def _read(lake: Lake, curation: CurationFile, batch: str) -> _Corpus:
         examples = session.query("prompts/topic_examples")
         for table in ("curated_prompts", "prompt_topics"):
             session.table(lake, table, {"prompt_batch": batch})
-        waiting = session.query("prompts/without_topic")
+        waiting: dict[str, str] = {}
+        for rows in session.stream("prompts/without_topic"):
+            waiting |= _texts(pl.DataFrame(rows), chars)
     by_topic: dict[str, list[str]] = {}
     for topic, prompt in examples.select("topic_id", "prompt_id").iter_rows():
         by_topic.setdefault(topic, []).append(prompt)
-    new, old = _texts(waiting, chars), _texts(examples, chars)
-    return _Corpus(list(by_topic), by_topic, new, old | new)
+    old = {prompt: text for prompt, text in _texts(examples, chars).items() if prompt not in waiting}
+    return _Corpus(list(by_topic), by_topic, waiting, old | waiting)
 
 
 def _texts(rows: pl.DataFrame, chars: int) -> dict[str, str]:
@@ -121,27 +123,21 @@ def _vectors(
     slug = curation.topics.embedding_model
     if slug is None:
         return vectors_of_words(list(corpus.texts.values()), curation.topics.seed)
-    embeddings = embed(lake, models, slug, batch, corpus.texts, progress, purse)
-    _write_embeddings(lake, batch, slug, {prompt: embeddings[prompt] for prompt in corpus.waiting})
-    given = [embeddings[prompt].vector for prompt in corpus.texts]
-    if len(lengths := {len(vector) for vector in given if vector is not None}) > 1:
-        raise SteerworksError(
-            f"model `{slug}` gave vectors of {' and '.join(map(str, sorted(lengths)))} numbers: its weights are others "
-            "now. Give it another `revision` in models.yaml, and run again."
-        )
-    return vectors_of_embeddings(given, len(corpus.texts) - len(corpus.waiting))
+    return vectors_of_embeddings(lake, models, slug, batch, corpus.texts, corpus.waiting.keys(), progress, purse)
 
 
 def _place(
     lake: Lake, curation: CurationFile, batch: str, corpus: _Corpus, vectors: Vectors
 ) -> tuple[Placed, list[str]]:
     """Place the waiting prompts, and write the topics that they found; return these topics' ids."""
+    import numpy as np  # noqa: PLC0415 - loads slowly
+
     row_of = {prompt: row for row, prompt in enumerate(corpus.texts)}
     examples = [vectors[[row_of[prompt] for prompt in corpus.examples[topic]]] for topic in corpus.known]
-    waiting = vectors[[row_of[prompt] for prompt in corpus.waiting]]
+    rows = np.array([row_of[prompt] for prompt in corpus.waiting], dtype=np.int64)
     rules = curation.topics
     known: Centres | None = centres_of(examples) if examples else None
-    placed = place(waiting, known, max(0, rules.most - len(examples)), rules.smallest, rules.seed)
+    placed = place(vectors, rows, known, max(0, rules.most - len(examples)), rules.smallest, rules.seed)
     prompts = list(corpus.waiting)
     members: list[list[int]] = [[] for _ in range(len(placed.centres) - len(examples))]
     for row, (topic, far) in enumerate(zip(placed.topics.tolist(), placed.far.tolist(), strict=True)):
@@ -152,7 +148,7 @@ def _place(
         _topic(batch, [prompts[row] for row in rows], placed, rows, words[number], rules.embedding_model)
         for number, rows in enumerate(members)
     ]
-    _add(lake, "topics", batch, founded)
+    _add(lake, "topics", batch, pa.Table.from_pylist(founded, TABLES["topics"].schema))
     return placed, [topic["topic_id"] for topic in founded]
 
 
@@ -183,39 +179,22 @@ def _topic(
 
 
 def _write_placed(lake: Lake, batch: str, corpus: _Corpus, placed: Placed, topics: Sequence[str]) -> None:
-    rows = [
-        {
-            "prompt_batch": batch,
-            "prompt_id": prompt,
-            "topic_id": topics[topic] if topic >= 0 else None,
-            "similarity": float(cosine) if topic >= 0 else None,
-            "is_far": bool(far),
-        }
-        for prompt, topic, cosine, far in zip(corpus.waiting, placed.topics, placed.cosines, placed.far, strict=True)
-    ]
-    _add(lake, "prompt_topics", batch, rows)
+    has_topic = placed.topics >= 0
+    columns = {
+        "prompt_batch": pa.array([batch] * len(has_topic)),
+        "prompt_id": pa.array(list(corpus.waiting)),
+        "topic_id": pa.array([topics[topic] if topic >= 0 else None for topic in placed.topics.tolist()], pa.string()),
+        "similarity": pa.array(placed.cosines, pa.float64(), mask=~has_topic),
+        "is_far": pa.array(placed.far),
+    }
+    _add(lake, "prompt_topics", batch, pa.table(columns))
 
 
-def _write_embeddings(lake: Lake, batch: str, slug: str, embeddings: Mapping[str, Embedding]) -> None:
-    rows = [
-        {
-            "prompt_batch": batch,
-            "prompt_id": prompt,
-            "request_hash": embedding.request_hash,
-            "embedding_model": slug,
-            "vector": embedding.vector,
-            "reason": embedding.reason,
-        }
-        for prompt, embedding in embeddings.items()
-    ]
-    _add(lake, "prompt_embeddings", batch, rows)
-
-
-def _add(lake: Lake, table: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _add(lake: Lake, table: str, batch: str, rows: pa.Table) -> None:
     """Add rows as a part that is named by what it holds; none for no rows."""
-    if rows:
-        part = digest([[row[name] for name in TABLES[table].grain] for row in rows])[:20]
-        lake.add(table, {"prompt_batch": batch}, part, pa.Table.from_pylist(list(rows), TABLES[table].schema))
+    if rows.num_rows:
+        part = digest([list(key.values()) for key in rows.select(TABLES[table].grain).to_pylist()])[:20]
+        lake.add(table, {"prompt_batch": batch}, part, rows)
 
 
 def _report(lake: Lake, curation: CurationFile, founded: int, placed: Placed | None) -> TopicsReport:

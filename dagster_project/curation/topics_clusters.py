@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from dagster_project.curation.topics_vectors import of_length_one
+from dagster_project.curation.topics_vectors import of_length_one, portions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from dagster_project.curation.topics_vectors import Vectors
 
+    Rows = npt.NDArray[np.int64]
+
 DEVIATIONS_IN_REACH = 1.5
 MOST_FOR_PLAIN_KMEANS = 2_000
 MOST_TO_CLUSTER = 100_000
-VECTORS_AT_A_TIME = 50_000
 
 
 class Centres(NamedTuple):
@@ -68,11 +69,14 @@ def centres_of(examples: Sequence[Vectors]) -> Centres:
     return Centres(centres, means - np.float32(DEVIATIONS_IN_REACH * deviation))
 
 
-def place(vectors: Vectors, known: Centres | None, most_new: int, smallest: int, seed: int) -> Placed:
-    """Give each vector a topic, new ones where that is called for.
+def place(vectors: Vectors, rows: Rows, known: Centres | None, most_new: int, smallest: int, seed: int) -> Placed:
+    """Give each of some vectors a topic, new ones where that is called for.
+
+    They are read some thousand at a time, and an even sample of them for k-means: so they may lie in a file.
 
     Args:
         vectors: of length 1, or zeros for those that cannot be placed.
+        rows: which of them are to be placed.
         known: the topics that there are; None if there are none yet: then all that can be placed is clustered.
         most_new: topics that may be founded, at most.
         smallest: vectors that found a topic, at least; fewer if there are no more.
@@ -80,73 +84,81 @@ def place(vectors: Vectors, known: Centres | None, most_new: int, smallest: int,
     """
     import numpy as np  # noqa: PLC0415 - loads slowly
 
-    placeable = np.flatnonzero(np.any(vectors, axis=1))
-    topics = np.full(len(vectors), -1, dtype=np.int64)
-    cosines = np.zeros(len(vectors), dtype=np.float32)
-    far = np.zeros(len(vectors), dtype=bool)
+    placeable = np.flatnonzero(_are_vectors(vectors, rows))
+    topics = np.full(len(rows), -1, dtype=np.int64)
+    cosines = np.zeros(len(rows), dtype=np.float32)
+    far = np.zeros(len(rows), dtype=bool)
     centres = known.vectors if known else vectors[:0]
     beyond = placeable
     if known:
-        topics[placeable], cosines[placeable] = nearest(vectors[placeable], centres)
+        topics[placeable], cosines[placeable] = nearest(vectors, rows[placeable], centres)
         beyond = placeable[cosines[placeable] < known.reach[topics[placeable]]]
         far[beyond] = True
-    clusters = _clusters(vectors[beyond], most_new, smallest, seed, float(np.median(known.reach)) if known else -1.0)
+    least_cosine = float(np.median(known.reach)) if known else -1.0
+    clusters = _clusters(vectors, rows[beyond], most_new, smallest, seed, least_cosine)
     if not known and not clusters and len(placeable):
         clusters = [np.arange(len(placeable))]
     if clusters:
-        founded = of_length_one(np.stack([vectors[beyond[members]].mean(axis=0) for members in clusters]))
+        founded = of_length_one(np.stack([vectors[rows[beyond[members]]].mean(axis=0) for members in clusters]))
         centres = np.concatenate([centres, founded])
-        topics[beyond], cosines[beyond] = nearest(vectors[beyond], centres)
+        topics[beyond], cosines[beyond] = nearest(vectors, rows[beyond], centres)
         far[beyond] = True
         for number, members in enumerate(clusters, start=len(centres) - len(clusters)):
             topics[beyond[members]] = number
-            cosines[beyond[members]] = vectors[beyond[members]] @ centres[number]
+            cosines[beyond[members]] = vectors[rows[beyond[members]]] @ centres[number]
             far[beyond[members]] = False
     return Placed(topics, cosines, far, centres)
 
 
-def nearest(vectors: Vectors, centres: Vectors) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the number of the nearest centre of each vector, and the cosine to it."""
+def nearest(vectors: Vectors, rows: Rows, centres: Vectors) -> tuple[Rows, npt.NDArray[np.float32]]:
+    """Return the number of the nearest centre of each of these vectors, and the cosine to it."""
     import numpy as np  # noqa: PLC0415 - loads slowly
 
-    numbers = np.zeros(len(vectors), dtype=np.int64)
-    cosines = np.zeros(len(vectors), dtype=np.float32)
-    for first in range(0, len(vectors), VECTORS_AT_A_TIME):
-        some = slice(first, first + VECTORS_AT_A_TIME)
-        products = vectors[some] @ centres.T
+    numbers = np.zeros(len(rows), dtype=np.int64)
+    cosines = np.zeros(len(rows), dtype=np.float32)
+    for some in portions(len(rows)):
+        products = vectors[rows[some]] @ centres.T
         numbers[some] = products.argmax(axis=1)
         cosines[some] = products.max(axis=1)
     return numbers, cosines
 
 
-def _clusters(
-    vectors: Vectors, most: int, smallest: int, seed: int, least_cosine: float
-) -> list[npt.NDArray[np.int64]]:
+def _are_vectors(vectors: Vectors, rows: Rows) -> npt.NDArray[np.bool_]:
+    import numpy as np  # noqa: PLC0415 - loads slowly
+
+    return np.concatenate(
+        [np.zeros(0, dtype=bool), *(np.any(vectors[rows[some]], axis=1) for some in portions(len(rows)))]
+    )
+
+
+def _clusters(vectors: Vectors, rows: Rows, most: int, smallest: int, seed: int, least_cosine: float) -> list[Rows]:
     """Return the members of each cluster that is large enough, and close enough: about the root of their number."""
     import numpy as np  # noqa: PLC0415 - loads slowly
 
-    count = min(most, round(math.sqrt(len(vectors))))
-    if count < 1 or len(vectors) < smallest:
+    count = min(most, round(math.sqrt(len(rows))))
+    if count < 1 or len(rows) < smallest:
         return []
-    labels = _kmeans(vectors, count, seed)
+    labels = _kmeans(vectors, rows, count, seed)
     clusters = [np.flatnonzero(labels == number) for number in range(count)]
     return [
-        members
-        for members in clusters
-        if len(members) >= smallest and (len(members) < 2 or _to_the_others(vectors[members]).mean() >= least_cosine)
+        members for members in clusters if len(members) >= smallest and _is_close(vectors[rows[members]], least_cosine)
     ]
 
 
-def _kmeans(vectors: Vectors, count: int, seed: int) -> npt.NDArray[np.int64]:
+def _is_close(vectors: Vectors, least_cosine: float) -> bool:
+    return len(vectors) < 2 or bool(_to_the_others(vectors).mean() >= least_cosine)
+
+
+def _kmeans(vectors: Vectors, rows: Rows, count: int, seed: int) -> Rows:
     """Return the number of each vector's cluster; of very many, an even sample says where the clusters are."""
     from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: PLC0415 - loads slowly
 
-    sample = vectors[:: -(-len(vectors) // MOST_TO_CLUSTER)]
+    sample = vectors[rows[:: -(-len(rows) // MOST_TO_CLUSTER)]]
     if len(sample) <= MOST_FOR_PLAIN_KMEANS:
         means = KMeans(count, n_init=4, random_state=seed).fit(sample)
     else:
         means = MiniBatchKMeans(count, n_init=2, batch_size=4096, random_state=seed).fit(sample)
-    numbers, _ = nearest(vectors, of_length_one(means.cluster_centers_))
+    numbers, _ = nearest(vectors, rows, of_length_one(means.cluster_centers_))
     return numbers
 
 

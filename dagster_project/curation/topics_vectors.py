@@ -5,12 +5,13 @@ one, from the words alone: TF-IDF weights, brought down to few dimensions by a t
 analysis, Deerwester et al. 1990). Either is made anew for each batch, from the batch and the examples of the topics
 that exist: so the words of a later batch count, and another embedding model may be configured at any time.
 
-Belongs here: vectors. Does not belong here: asking for embeddings, and what is near enough.
+Belongs here: vectors of words, and what all vectors have in common. Does not belong here: asking for embeddings
+(`topics_embeddings`), and what is near enough (`topics_clusters`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ TEXTS_A_DIMENSION = 5
 MOST_WORDS = 50_000
 MOST_TO_LEARN_FROM = 50_000
 TEXTS_AT_A_TIME = 50_000
+VECTORS_AT_A_TIME = 20_000
 _NO_SUBJECT = """
 ain aren couldn didn doesn don hadn hasn haven isn ll mustn re shan shouldn ve wasn won wouldn
 answer ask best did does explain following give given good help just know like list make need please provide question
@@ -59,34 +61,16 @@ def vectors_of_words(texts: Sequence[str], seed: int) -> Vectors:
     return of_length_one(_in_portions(texts, lambda some: reduced.transform(words.transform(some))))
 
 
-def vectors_of_embeddings(embeddings: Sequence[Sequence[float] | None], reference: int) -> Vectors:
-    """Return a vector of length 1 for each embedding, in order; zeros where there is none.
-
-    Args:
-        embeddings: as the endpoint gave them, all of one length.
-        reference: their mean is taken over the first so many, or over all of them if it is 0.
-    """
-    import numpy as np  # noqa: PLC0415 - loads slowly
-
-    dimension = max((len(each) for each in embeddings if each is not None), default=1)
-    vectors = np.zeros((len(embeddings), dimension), dtype=np.float32)
-    given = np.array([each is not None for each in embeddings], dtype=bool)
-    for place, each in enumerate(embeddings):
-        if each is not None:
-            vectors[place] = each
-    measured = given.copy()
-    if reference and given[:reference].any():
-        measured[reference:] = False
-    if measured.sum() > 1:
-        vectors[given] -= vectors[measured].mean(axis=0)
-    return of_length_one(vectors)
-
-
 def words_that_count() -> dict[str, Any]:
     """Return how scikit-learn's vectorizers are to tell words: of letters alone, without those that say no subject."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # noqa: PLC0415 - loads slowly
 
     return {"stop_words": sorted({*ENGLISH_STOP_WORDS, *_NO_SUBJECT.split()}), "token_pattern": r"(?u)\b[^\W\d_]{2,}\b"}
+
+
+def portions(count: int) -> Iterator[slice]:
+    """Yield slices that together are so many rows, each few enough to be held in memory."""
+    yield from (slice(first, min(first + VECTORS_AT_A_TIME, count)) for first in range(0, count, VECTORS_AT_A_TIME))
 
 
 def of_length_one(vectors: Vectors) -> Vectors:

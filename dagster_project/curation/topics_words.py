@@ -14,7 +14,9 @@ from dagster_project.curation.topics_vectors import words_that_count
 
 WORDS_A_TOPIC = 8
 WORDS_A_LABEL = 3
-MOST_WORDS = 50_000
+MOST_WORDS = 20_000
+MOST_TEXTS_A_TOPIC = 200
+"""Of a large topic the first so many are read: more would not change its most typical words."""
 
 
 def typical_words(topics: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -23,11 +25,12 @@ def typical_words(topics: Sequence[Sequence[str]]) -> list[list[str]]:
     from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415 - loads slowly
 
     counter = CountVectorizer(**words_that_count(), binary=True, max_features=MOST_WORDS)
+    read = [texts[:MOST_TEXTS_A_TOPIC] for texts in topics]
     try:
-        counts = counter.fit_transform([text for texts in topics for text in texts])
+        counts = counter.fit_transform([text for texts in read for text in texts])
     except ValueError:  # not one word that counts
         return [[] for _ in topics]
-    starts = np.cumsum([0, *map(len, topics)])
+    starts = np.cumsum([0, *map(len, read)])
     by_topic = np.stack([np.asarray(counts[a:b].sum(axis=0)).ravel() for a, b in pairwise(starts)])
     totals = by_topic.sum(axis=1, keepdims=True)
     weights = by_topic / np.maximum(totals, 1) * np.log1p(totals.mean() / by_topic.sum(axis=0))

@@ -47,8 +47,9 @@ def embed(
     texts: Mapping[str, str],
     progress: Progress,
     purse: Purse | None = None,
-) -> dict[str, Embedding]:
-    """Return the embedding of each text, by the key of the text.
+    take: Callable[[str, Embedding], None] | None = None,
+) -> None:
+    """Have each text embedded, and give the embeddings on as they are there, in the order of the texts.
 
     Args:
         lake: whose journals are read and written.
@@ -58,20 +59,21 @@ def embed(
         texts: by key, which is a prompt id.
         progress: told after each answer.
         purse: the run's money; None for no limit.
+        take: is given each text's key and its embedding. Without it the embeddings only come to be known.
 
     Raises:
         UnfinishedError: the money did not reach for all, or tries were used up; what was answered is kept.
         SteerworksError: as `answer_cells`.
     """
-    found: dict[str, Embedding] = {}
 
-    def take(request: Request, answer: Answer) -> None:
+    def give(request: Request, answer: Answer) -> None:
+        if take is None:
+            return
         vector = None if answer.response is None else unpacked(answer.response)
-        found[request.prompt_id] = Embedding(request.request_hash, vector, answer.reason)
+        take(request.prompt_id, Embedding(request.request_hash, vector, answer.reason))
 
     requests = (embedding_request(models, model, prompt_batch, key, text) for key, text in texts.items())
-    _settle(lake, models, Cell(model, prompt_batch), EMBEDDING_FOLDER, requests, progress, purse, take)
-    return found
+    _settle(lake, models, Cell(model, prompt_batch), EMBEDDING_FOLDER, requests, progress, purse, give)
 
 
 def embedding_request(models: ModelsFile, model: str, prompt_batch: str, prompt_id: str, text: str) -> Request:
