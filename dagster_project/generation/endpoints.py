@@ -13,18 +13,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 from dagster_project.generation.answers import TO_JSON
 from dagster_project.generation.embedded import embedded_server
+from dagster_project.generation.embedded_likelihood import (
+    TOKENIZE,
+    read_tokens,
+    read_written,
+    tokenize_body,
+    writing_body,
+)
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
-from dagster_project.generation.replies import Fault, Outcome, read_reply
-from dagster_project.generation.requests import Request
+from dagster_project.generation.replies import Answered, Fault, Outcome, Refused, read_reply
+from dagster_project.generation.requests import COMPLETIONS, Request
 from dagster_project.settings import Endpoint, ModelsFile
 
 if TYPE_CHECKING:
@@ -41,6 +48,7 @@ class Connection:
     """An open connection to the endpoint of one model.
 
     ``client`` is for calls that are few; ``session`` carries the many, with the client's address and headers.
+    ``scores_by_writing`` says that the server knows the likelihood only of what it writes, as the embedded one does.
     """
 
     client: openai.AsyncOpenAI
@@ -50,25 +58,45 @@ class Connection:
     api_key: str = field(repr=False)
     timeout_seconds: float
     base: str
+    scores_by_writing: bool = False
 
     async def send(self, request: Request) -> tuple[Outcome, RateLimits]:
         """Send one request, once, and read what comes back. The key is never part of an outcome."""
         import aiohttp  # noqa: PLC0415 - loads slowly
 
         try:
-            async with (
-                asyncio.timeout(self.timeout_seconds),
-                self.session.post(
-                    self.base + request.route, data=TO_JSON(request.body).encode(), allow_redirects=False
-                ) as reply,
-            ):
-                content = await reply.read()
+            async with asyncio.timeout(self.timeout_seconds):
+                if self.scores_by_writing and request.route == COMPLETIONS:
+                    return await self._score(request)
+                return await self._exchange(self.base + request.route, request.body, request.read)
         except aiohttp.ClientError as error:
             return self._broken(error), NO_LIMITS
         except TimeoutError:
             words = f"no answer within {self.timeout_seconds:g} seconds"
             return Fault("timeout", words, replied=False, may_cost=True), NO_LIMITS
-        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode(), request.read)
+
+    async def _score(self, request: Request) -> tuple[Outcome, RateLimits]:
+        """Have the server write the text that a request wants the likelihood of."""
+        tokens: list[int] = []
+
+        def read(body: bytes) -> Outcome:
+            tokens.extend(read_tokens(body))
+            return Answered("", None)
+
+        told, limits = await self._exchange(self.base.removesuffix("v1/") + TOKENIZE, tokenize_body(request), read)
+        if not isinstance(told, Answered):
+            return told, limits
+        if not tokens:
+            return Refused("no_logprobs", "no tokens were told of the text"), limits
+        body = writing_body(request, tokens)
+        return await self._exchange(self.base + request.route, body, lambda reply: read_written(reply, tokens))
+
+    async def _exchange(
+        self, url: str, body: Mapping[str, Any], read: Callable[[bytes], Outcome]
+    ) -> tuple[Outcome, RateLimits]:
+        async with self.session.post(url, data=TO_JSON(body).encode(), allow_redirects=False) as reply:
+            content = await reply.read()
+        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode(), read)
         return outcome, read_limits(reply.headers)
 
     def _broken(self, error: Exception) -> Fault:
@@ -110,6 +138,7 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
             api_key,
             endpoint.timeout_seconds,
             str(client.base_url.join("./")),
+            scores_by_writing=endpoint.kind == "embedded",
         )
 
 

@@ -210,7 +210,7 @@ def read_likelihood(body: bytes, start: int) -> Outcome:
             return read_status(status, body, {})
         told = reply["choices"][0].get("logprobs")
         usage = _usage(reply.get("usage"))
-        if told is None:
+        if not told or "token_logprobs" not in told:  # some servers give those of what they write, and no others
             return Refused("no_logprobs", "", None, usage)
         read = usage.prompt_tokens or len(told["token_logprobs"]) - 1
         pairs = list(zip(told["text_offset"], told["token_logprobs"], strict=True))[:read]

@@ -188,7 +188,7 @@ class Completion(Strict):
     """How the turns in between are chosen: so many candidates for each, and the best of them.
 
     ``likelihood_model`` says how likely the user's next turn is after a candidate; its endpoint must give
-    log-probabilities of a prompt's tokens (`echo` and `logprobs` of `/v1/completions`).
+    log-probabilities of a prompt's tokens (`echo` and `logprobs` of `/v1/completions`), or be the embedded one.
     """
 
     candidates: int = Field(default=1, ge=1, le=64)

@@ -86,6 +86,7 @@ def test_the_tokens_of_the_next_turn_are_those_that_count() -> None:
     [
         ({"choices": [{"text": "x", "logprobs": None}]}, Refused),
         ({"choices": [{"text": "x"}]}, Refused),
+        ({"choices": [{"text": "x", "logprobs": {"content": [{"token": "x", "logprob": -1.0}]}}]}, Refused),
         ({"choices": [{"logprobs": {"text_offset": [0], "token_logprobs": []}}]}, Fault),
         ({"choices": []}, Fault),
         ([], Fault),
