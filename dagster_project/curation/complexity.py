@@ -112,12 +112,12 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> ComplexityReport:
         levels={str(level): count for level, count in sorted(Counter(row["level"] for row in rows).items())},
         judged=len(both),
         unjudged=dict(sorted(Counter(row["reason"] for row in rows if row["reason"]).items())),
-        kappa=_kappa(both),
+        kappa=agreement_of(both),
     )
 
 
-def _kappa(pairs: Sequence[tuple[int, int]]) -> float | None:
-    """Quadratic-weighted kappa; None without variation, where it is not defined."""
+def agreement_of(pairs: Sequence[tuple[int, int]]) -> float | None:
+    """Return the quadratic-weighted kappa of two graders' levels; None without variation, where it is not defined."""
     if len(set(pairs)) < 2:
         return None
     from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - loads slowly

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dagster_project.curation.complexity import ComplexityReport
+from dagster_project.curation.complexity_report import judge_and_rule
 from dagster_project.curation.plots import Bar, as_markdown, bar_chart
 from dagster_project.curation.selecting import SelectionReport
 from dagster_project.curation.topics import TopicsReport
@@ -44,6 +45,7 @@ def show_selection(lake: Lake, curation: CurationFile, batch: str) -> dict[str, 
     profile = selection_profile(lake, batch)
     return {
         "before and after": selection_in_words(profile),
+        "complexity: judge and rule": judge_and_rule(lake, batch),
         "plots": selection_in_plots(profile),
         "topics": topics_in_words(lake, batch),
         "map of topics": as_markdown("map of topics", topic_map(lake, curation, batch)),

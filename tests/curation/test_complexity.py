@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from dagster_project.curation import grade
 from dagster_project.curation.complexity import TASK, question, verdict
+from dagster_project.curation.complexity_report import judge_and_rule
 from dagster_project.curation.complexity_rules import level_by_rule
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import Purse, SilentProgress
@@ -97,12 +99,19 @@ def test_a_judge_is_asked_once_and_compared_with_the_rule(lake: Lake, home: Home
     assert {row["by_judge"] for row in rows} == {1, 2, 3, 4, 5}
     expected = cohen_kappa_score([r["by_rule"] for r in rows], [r["by_judge"] for r in rows], weights="quadratic")
     assert report.kappa == pytest.approx(expected)
+    shown = judge_and_rule(lake, "b")
+    assert f"Quadratic-weighted kappa: {expected:.2f}." in shown
+    both = Counter((row["by_rule"], row["by_judge"]) for row in rows)
+    for rule in range(1, 6):
+        counts = [both[rule, judged] for judged in range(1, 6)]
+        assert f"| **{rule}** | {' | '.join(map(str, counts))} | {sum(counts)} |" in shown
 
 
 def test_without_a_judge_the_rule_counts_and_there_is_no_kappa(lake: Lake, home: Home) -> None:
     keep(lake, home, PROMPTS, "b")
     report = grade(lake, models_at("http://127.0.0.1:9/v1"), curation(), "b", SilentProgress(), Purse())
     assert (report.judged, report.kappa) == (0, None)
+    assert judge_and_rule(lake, "b").startswith("No judge spoke")
     rows = lake.read("prompt_complexity").to_dicts()
     assert all(row["level"] == row["by_rule"] and row["judge"] is None for row in rows)
 

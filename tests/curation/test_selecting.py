@@ -114,7 +114,7 @@ def test_what_is_shown_is_markdown_with_a_table_and_pictures_that_can_be_drawn(l
     describe(lake, "b")
     store(lake, "b", 40)
     shown = show_selection(lake, rules(40), "b")
-    assert set(shown) == {"before and after", "plots", "topics", "map of topics"}
+    assert set(shown) == {"before and after", "complexity: judge and rule", "plots", "topics", "map of topics"}
     assert all(f"**{dimension}:" in shown["before and after"] for dimension in DIMENSIONS)
     assert "| a \\| b <script> | 1 |" in shown["before and after"]
     pictures = re.findall(r"base64,([A-Za-z0-9+/=]+)\)", shown["plots"] + shown["map of topics"])
