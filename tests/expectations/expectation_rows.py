@@ -203,7 +203,7 @@ BROKEN: dict[str, list[Rows]] = {
     "selected_prompts": [
         [selected("p1", place=1), selected("p2", place=3)],
         [
-            selected("p1", messages=[USER, USER]),
+            selected("p1", messages=[USER, USER | {"content": "\n"}]),
             selected("p1", reason="not_sampled", completion_model="plain"),
         ],
         [selected("p1", selected=False, reason="not_sampled")],
