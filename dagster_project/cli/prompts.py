@@ -34,7 +34,8 @@ def add(
     """Take in a file or folder of prompts as a batch, then curate and select them."""
     settings, console = Settings.from_environment(), open_console()
     delivery = deliver_prompts(settings.home, file, batch, source, licence)
-    console.print(f"{delivery.rows} rows of {file} are batch `{batch}`, from number {delivery.first_number}.")
+    rows = "1 row" if delivery.rows == 1 else f"{delivery.rows} rows"
+    console.print(f"Batch `{batch}` has {rows} of {file}, from number {delivery.first_number}.")
     if run:
         with TerminalProgress(console) as bars:
             Launcher(settings, TerminalProgressResource(bars)).prompts(batch)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from dagster_project.curation.prompt_files import files_of, read_rows
+from dagster_project.curation.prompt_rows import PromptRowError, parse_row
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.settings import Home
@@ -62,14 +64,15 @@ def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: st
     """Copy a prompt file or folder into the inbox as a batch; the same bytes again change nothing.
 
     Raises:
-        SteerworksError: the file cannot be read as prompts, the batch's name is no slug, or the
-            batch exists already with other content.
+        SteerworksError: the file cannot be read as prompts, not one of its rows is one, the batch's name is no slug,
+            source or licence are blank, or the batch exists already with other content.
     """
     if not is_slug(batch):
         raise SteerworksError(f"`{batch}` cannot name a batch: use lower-case letters, digits, `.` and `-`.")
-    rows = sum(1 for _ in read_rows(path))
-    if rows == 0:
-        raise SteerworksError(f"{path}: the file has no rows. Give a file with at least one prompt.")
+    for name, told in (("source", source), ("licence", licence)):
+        if not told.strip():
+            raise SteerworksError(f"{path}: the {name} is blank. Say it: no prompt is released without one.")
+    rows = _count_rows(path)
     folder = home.inbox / "prompts"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -101,6 +104,32 @@ def delivery_sha256(path: Path) -> str:
     if not path.is_dir():
         return file_sha256(path)
     return digest([[file.relative_to(path).as_posix(), file_sha256(file)] for file in files_of(path)])
+
+
+def _count_rows(path: Path) -> int:
+    """Count the rows of a file that has at least one prompt: a batch of broken rows alone could never be mended."""
+    rows, is_sound, first_defect = 0, False, ""
+    for number, content, defect in read_rows(path):
+        rows += 1
+        if not is_sound:
+            defect = defect or _defect(content)
+            is_sound, first_defect = defect is None, first_defect or f"row {number}: {defect}"
+    if rows == 0:
+        raise SteerworksError(f"{path}: the file has no rows. Give a file with at least one prompt.")
+    if not is_sound:
+        raise SteerworksError(
+            f"{path}: not one of its {rows} rows is a prompt, so nothing was taken in. {first_defect}. "
+            "Mend the file, or rename its fields; docs/curation.md says what is read."
+        )
+    return rows
+
+
+def _defect(content: Any) -> str | None:
+    try:
+        parse_row(content)
+    except PromptRowError as broken:
+        return str(broken)
+    return None
 
 
 def _unchanged(earlier: PromptDelivery, again: PromptDelivery) -> PromptDelivery:

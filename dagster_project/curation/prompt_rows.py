@@ -14,11 +14,12 @@ from typing import Any
 
 USER_ROLES = frozenset({"user", "human", "prompter"})
 ASSISTANT_ROLES = frozenset({"assistant", "gpt", "chatgpt", "bot", "model"})
-OTHER_ROLES = frozenset({"system", "tool"})
+OTHER_ROLES = frozenset({"system", "developer", "tool", "function"})
 TEXT_FIELDS = ("prompt", "messages", "conversations", "conversation")
 KNOWN_FIELDS = frozenset({*TEXT_FIELDS, "source", "licence", "license"})
 
 Message = dict[str, str]
+_JSON_TYPES = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "NoneType": "null"}
 
 
 class PromptRowError(ValueError):
@@ -48,8 +49,10 @@ def parse_row(row: Any, *, keep_assistant_turns: bool = False) -> PromptRow:
         raise PromptRowError(f"not_an_object: a row is a JSON object, and this is {type(row).__name__}")
     found = [name for name in TEXT_FIELDS if name in row]
     if len(found) != 1:
+        others = ", ".join(map(str, row)) or "no field at all"
         raise PromptRowError(
-            f"no_prompt: a row has exactly one of {', '.join(TEXT_FIELDS)}; this has {found or 'none'}"
+            f"no_prompt: a row has exactly one of {', '.join(TEXT_FIELDS)}; "
+            f"this has {' and '.join(found) or f'none of them, but {others}'}"
         )
     turns = _turns(found[0], row[found[0]])
     return PromptRow(
@@ -65,7 +68,10 @@ def _turns(shape: str, content: Any) -> list[Message]:
     if shape == "prompt" and isinstance(content, str):
         return [{"role": "user", "content": content}]
     if not isinstance(content, list):
-        raise PromptRowError(f"bad_type: `{shape}` holds {type(content).__name__}")
+        wanted = "text" if shape == "prompt" else "a list of turns"
+        raise PromptRowError(
+            f"bad_type: `{shape}` is {wanted}, and here it is {_JSON_TYPES.get(type(content).__name__, 'an object')}"
+        )
     is_sharegpt = any(isinstance(item, dict) and isinstance(item.get("from"), str) for item in content)
     role, text = ("from", "value") if is_sharegpt else ("role", "content")
     spoken = [_turn(item, number, role, text) for number, item in enumerate(content, start=1)]

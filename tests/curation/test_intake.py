@@ -173,3 +173,43 @@ def test_a_list_is_read_as_the_lines_of_the_same_rows(
     (folder / "p.json").write_text(json.dumps(rows, indent=indent), encoding="utf-8")
     (folder / "p.jsonl").write_bytes(lines(rows))
     assert list(read_rows(folder / "p.json")) == list(read_rows(folder / "p.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"question": "What is a fjord?", "answer": "A bay."}] * 2,
+            "row 1: no_prompt: .* none of them, but question, ",
+        ),
+        ([{"prompt": None}], "row 1: bad_type: `prompt` is text, and here it is null"),
+        ([{"messages": "Hello."}, 7], "2 rows .* row 1: bad_type: `messages` is a list of turns, and here it is text"),
+        ([{"prompt": "x", "messages": MESSAGES}], "this has prompt and messages"),
+    ],
+)
+def test_a_file_without_a_single_prompt_is_refused_and_may_be_mended_under_the_same_name(
+    home: Home, tmp_path: Path, rows: list[Any], message: str
+) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(lines(rows))
+    with pytest.raises(SteerworksError, match=f"not one of its .*{message}"):
+        deliver_prompts(home, path, "batch", "a source", "CC0-1.0")
+    path.write_bytes(lines([*rows, {"prompt": "What is a firth?"}]))
+    assert deliver_prompts(home, path, "batch", "a source", "CC0-1.0").rows == len(rows) + 1
+
+
+@pytest.mark.parametrize("told", [{"source": " "}, {"licence": ""}])
+def test_a_blank_source_or_licence_is_refused(home: Home, tmp_path: Path, told: dict[str, str]) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(lines(ROWS))
+    with pytest.raises(SteerworksError, match=f"the {next(iter(told))} is blank"):
+        deliver_prompts(home, path, "batch", **{"source": "a source", "licence": "CC0-1.0"} | told)
+
+
+def test_what_developers_and_functions_say_is_not_the_users(lake: Lake, home: Home, tmp_path: Path) -> None:
+    others = [{"role": "developer", "content": "Be brief."}, {"role": "function", "content": "{}"}]
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(lines([{"messages": [*others, *MESSAGES]}]))
+    deliver_prompts(home, path, "batch", "a source", "CC0-1.0")
+    assert take_in_prompts(lake, home, "batch").defects == {}
+    assert [m["role"] for m in lake.read("raw_prompts")["messages"][0]] == ["user", "user"]
