@@ -1,4 +1,4 @@
-"""Lays out a delivery, and takes it in: `python -m bench.clients.intake prepare|take FOLDER [ROWS]`."""
+"""Lays out a delivery, and takes it in: `python -m bench.clients.intake prepare|take FOLDER [ROWS ANNOTATORS]`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from dagster_project.vendors import take_in
 
-ANNOTATORS = 3
 WORKERS = 400
 VENDORS = "vendors:\n  acme: {licence: CC-BY-4.0}\nsettle_seconds: 0\n"
 CAMPAIGN = "campaigns:\n  bench:\n    vendor: acme\n    guideline_version: '1'\n    pairing: {prompt_batches: [b]}\n"
@@ -28,19 +27,19 @@ def settings_in(folder: Path) -> Settings:
     return Settings(folder / "config", Home(folder / "home"))
 
 
-def prepare(folder: Path, rows: int) -> Path:
-    """Lay out configuration, frozen tasks and a file of rows in the inbox; return a copy of the file."""
+def prepare(folder: Path, rows: int, annotators: int) -> Path:
+    """Lay out configuration, frozen tasks of two responses, and a file of rows in the inbox; return the file."""
     shutil.copytree(PROJECT_ROOT / "config", folder / "config")
     (folder / "config" / "vendors.yaml").write_text(VENDORS)
     (folder / "config" / "campaigns.yaml").write_text(CAMPAIGN)
     settings = settings_in(folder)
-    tasks = -(-rows // (2 * ANNOTATORS))
+    tasks = -(-rows // (2 * annotators))
     Lake(settings.home.lake).add("annotation_tasks", {"campaign": "bench"}, "tasks", _frozen(settings, tasks))
-    inbox = settings.home.inbox / "acme"
-    inbox.mkdir(parents=True)
-    with (inbox / "wide.jsonl").open("w") as file:
-        file.writelines(_lines(rows, settings.rubric_of("bench").names))
-    return Path(shutil.copy(inbox / "wide.jsonl", folder / "plain.jsonl"))
+    path = settings.home.inbox / "acme" / "wide.jsonl"
+    path.parent.mkdir(parents=True)
+    with path.open("w") as file:
+        file.writelines(_lines(rows, annotators, settings.rubric_of("bench").names))
+    return path
 
 
 def _frozen(settings: Settings, tasks: int) -> pa.Table:
@@ -48,7 +47,7 @@ def _frozen(settings: Settings, tasks: int) -> pa.Table:
         "campaign": "bench",
         "vendor": "acme",
         "guideline_version": "1",
-        "annotators": ANNOTATORS,
+        "annotators": 3,
         "rubric_hash": settings.rubric_of("bench").shape_hash,
         "prompt_id": "p",
         "response": ".",
@@ -63,14 +62,14 @@ def _frozen(settings: Settings, tasks: int) -> pa.Table:
     return pa.table(columns, schema=TABLES["annotation_tasks"].schema)
 
 
-def _lines(rows: int, attributes: list[str]) -> Iterator[str]:
+def _lines(rows: int, annotators: int, attributes: list[str]) -> Iterator[str]:
     dice = random.Random(1)  # noqa: S311 - no secret
     for row in range(rows):
-        task, seat, side = row // (2 * ANNOTATORS), row // 2 % ANNOTATORS, row % 2
+        task, seat, side = row // (2 * annotators), row // 2 % annotators, row % 2
         content = {
             "task_id": _task(task),
             "response_id": _response(task, side),
-            "annotator": f"worker-{(task * ANNOTATORS + seat) % WORKERS}@example.org",
+            "annotator": f"worker-{(task * annotators + seat) % WORKERS}@example.org",
             **{name: dice.randrange(5) for name in attributes},
             "flags": [],
             "preference": dice.choice([-3, -2, -1, 1, 2, 3]),
@@ -92,7 +91,7 @@ def _response(number: int, side: int) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "prepare":
-        print(prepare(Path(sys.argv[2]), int(sys.argv[3])))
+        print(prepare(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
     else:
         here = settings_in(Path(sys.argv[2]))
         [report] = take_in(Lake(here.home.lake), here, "acme")

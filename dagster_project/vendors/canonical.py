@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dagster_project.settings import Rubric
 
@@ -129,6 +129,17 @@ class Row(BaseModel):
     guideline_version: str | None = Field(default=None, description="the guideline's version, as text")
     seconds: Seconds | None = Field(default=None, description="the time spent in seconds, 0 or more")
     simulated: bool = Field(default=False, description="true or false")
+
+
+_WORKER_ID = TypeAdapter(WorkerId)
+
+
+def is_worker_id(value: str) -> bool:
+    """Say whether a text is a worker's id just as it stands."""
+    try:
+        return _WORKER_ID.validate_python(value) == value
+    except ValidationError:
+        return False
 
 
 REQUIRED_FIELDS = tuple(name for name, field in Row.model_fields.items() if field.is_required())

@@ -243,16 +243,12 @@ class _Aside:
 
 def _accepted(rows: SortedRows) -> list[pl.DataFrame]:
     """Return accepted rows as columns of `deliveries`, one frame for each campaign."""
-    frames = []
-    if rows.many is not None:
-        frames.append(rows.many)
-    if rows.accepted:
-        kinds = pl.DataFrame(TABLES["deliveries"].schema.empty_table()).drop("delivery_id").schema
-        frames.append(pl.DataFrame(rows.accepted, schema=kinds, orient="row"))
-    if not frames:
-        return []
-    together = pl.concat([frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed")
-    return together.sort("row_number").partition_by("campaign", maintain_order=True)
+    if not rows.accepted:
+        return rows.many
+    kinds = pl.DataFrame(TABLES["deliveries"].schema.empty_table()).drop("delivery_id").schema
+    one_by_one = pl.DataFrame(rows.accepted, schema=kinds, orient="row")
+    frames = [one_by_one, *(frame.select(one_by_one.columns) for frame in rows.many)]
+    return pl.concat(frames).sort("row_number").partition_by("campaign", maintain_order=True)
 
 
 def _shown_name(name: str, raw: RawCopy, names: Iterable[str]) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from dagster_project.vendors.canonical import Cells, Defect
 
@@ -32,10 +33,24 @@ NOT_AN_OBJECT = Defect("not_an_object", 'this line is JSON, but not an object: w
 TOO_LONG = Defect("row_too_long", "this row has more than 16 million characters: no annotation is that long.")
 
 
+@dataclass(frozen=True)
+class LineBlock:
+    """Some lines of a file with their breaks: ``count`` of them, from number ``first`` on."""
+
+    first: int
+    count: int
+    content: bytes
+
+    def lines(self) -> list[str]:
+        """Return the lines without their breaks; a last one without a break ends in ``CUT``."""
+        *lines, last = self.content.decode(errors="surrogateescape").split("\n")
+        return [*lines, last + CUT] if last else lines
+
+
 def read_jsonl(path: Path, _required: Collection[str] = ()) -> Iterator[tuple[int, Cells | Defect]]:
     """Yield each line's number and object; blank lines are passed over, but counted."""
-    for first, block in line_blocks(path):
-        for number, line in enumerate(lines_of(block), start=first):
+    for block in line_blocks(path):
+        for number, line in enumerate(block.lines(), start=block.first):
             if line.strip():
                 yield number, read_line(line)
 
@@ -45,32 +60,31 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n")
 
 
-def line_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file some megabytes at a time: the number of the first, and their bytes with the breaks.
+def line_blocks(path: Path) -> Iterator[LineBlock]:
+    """Yield the lines of a file some megabytes at a time.
 
     A last line without a break comes by itself. Of one that is too long only the beginning is kept.
     """
-    number, carried = 1, bytearray()
+    first = 1
     with path.open("rb") as file:
         if file.read(3) != codecs.BOM_UTF8:
             file.seek(0)
-        while chunk := file.read(BLOCK_BYTES):
-            end = chunk.rfind(b"\n") + 1
-            if not end:
-                carried += chunk if len(carried) < LONGEST_ROW else b""
-                continue
-            block = bytes(carried) + chunk[:end] if carried else chunk[:end]
-            carried = bytearray(chunk[end:])
-            yield number, block
-            number += block.count(b"\n")
-    if carried:
-        yield number, bytes(carried)
+        while content := _next_lines(file):
+            count = content.count(b"\n") or 1
+            yield LineBlock(first, count, content)
+            first += count
 
 
-def lines_of(block: bytes) -> list[str]:
-    """Return the lines of a block without their breaks; a last one without a break ends in ``CUT``."""
-    *lines, last = block.decode(errors="surrogateescape").split("\n")
-    return [*lines, last + CUT] if last else lines
+def _next_lines(file: BinaryIO) -> bytes:
+    content = file.read(BLOCK_BYTES)
+    if end := content.rfind(b"\n") + 1:
+        file.seek(end - len(content), os.SEEK_CUR)
+        return content[:end]
+    rest = file.readline(LONGEST_ROW)
+    content += rest
+    while rest and not rest.endswith(b"\n"):
+        rest = file.readline(LONGEST_ROW)
+    return content
 
 
 def read_line(line: str) -> Cells | Defect:

@@ -19,7 +19,7 @@ import polars as pl
 
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
-from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk
+from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk, Sure
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.canonical import (
     REQUIRED_FIELDS,
@@ -34,7 +34,7 @@ from dagster_project.vendors.canonical import (
 )
 from dagster_project.vendors.formats import Format, Found
 from dagster_project.vendors.identities import Pseudonyms
-from dagster_project.vendors.jsonl import line_blocks, lines_of, read_jsonl, read_line
+from dagster_project.vendors.jsonl import LineBlock, line_blocks, read_jsonl, read_line
 from dagster_project.vendors.redaction import without_identities
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
@@ -71,13 +71,13 @@ class Broken:
 class SortedRows:
     """Some annotations of a file, by what became of them.
 
-    ``accepted`` and ``many`` are columns of `deliveries`, ``many`` with their places in the file. ``workers`` are the
-    vendor's ids behind accepted ones, ``names`` all that stood in the place of one; ``fields`` are the names of all
+    ``accepted`` are rows of `deliveries`, and so are those in ``many``, one frame a campaign. ``workers`` are the
+    vendor's ids behind them, ``names`` all that stood in the place of one; ``fields`` are the names of all
     fields seen. None of the three may leave the vault.
     """
 
     accepted: list[dict[str, Any]] = field(default_factory=list)
-    many: pl.DataFrame | None = None
+    many: list[pl.DataFrame] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     first_campaign: str | None = None
     workers: set[str] = field(default_factory=set)
@@ -154,41 +154,40 @@ class Sorter:
 
     def _lines(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
         """Sort lines in bulk, and one by one where there is any doubt; the next lines are looked at meanwhile."""
-        waiting: deque[tuple[int, bytes, Future[tuple[pl.DataFrame, list[str]] | None]]] = deque()
+        waiting: deque[tuple[LineBlock, Future[Sure | None]]] = deque()
         with ThreadPoolExecutor(BLOCKS_AT_ONCE) as threads:
-            for first, block in line_blocks(file.path):
-                waiting.append((first, block, threads.submit(self._bulk.accept, block)))
+            for block in line_blocks(file.path):
+                waiting.append((block, threads.submit(self._bulk.accept, block)))
                 if len(waiting) > BLOCKS_AT_ONCE:
                     yield from self._sort_lines(*waiting.popleft())
             while waiting:
                 yield from self._sort_lines(*waiting.popleft())
 
-    def _sort_lines(
-        self, first: int, block: bytes, looked_at: Future[tuple[pl.DataFrame, list[str]] | None]
-    ) -> Iterator[tuple[SortedRows, int]]:
-        rows, count, found = SortedRows(), block.count(b"\n") or 1, looked_at.result()
-        sure = pl.Series(dtype=pl.Int64)
-        if found is not None and found[0].height:
-            accepted, names = found
-            sure = accepted["place"].cast(pl.Int64)
-            self._take(rows, accepted, first)
-            rows.fields.update(names)
-        if len(sure) < count:
-            lines = lines_of(block)
-            places = pl.Series(range(len(lines)), dtype=pl.Int64)
-            for place in places.filter(~places.is_in(sure.implode())):
+    def _sort_lines(self, block: LineBlock, looked_at: Future[Sure | None]) -> Iterator[tuple[SortedRows, int]]:
+        rows, sure = SortedRows(), looked_at.result()
+        places = pl.Series(dtype=pl.Int64)
+        if sure is not None and sure.rows:
+            places = pl.concat([frame["place"].cast(pl.Int64) for frame in sure.rows])
+            self._take(rows, sure, block.first)
+        if len(places) < block.count:
+            lines = block.lines()
+            all_places = pl.Series(range(len(lines)), dtype=pl.Int64)
+            for place in all_places.filter(~all_places.is_in(places.implode())):
                 if lines[place].strip():
-                    self._sort_one(rows, Found(first + place, first + place, read_line(lines[place])))
-        if rows.accepted or rows.broken or rows.many is not None:
-            yield rows, first + count - 1
+                    number = block.first + place
+                    self._sort_one(rows, Found(number, number, read_line(lines[place])))
+        if rows.accepted or rows.broken or rows.many:
+            yield rows, block.first + block.count - 1
 
-    def _take(self, rows: SortedRows, accepted: pl.DataFrame, first: int) -> None:
-        workers = accepted["worker"].unique().to_list()
-        rows.workers.update(workers)
-        rows.names.update(workers)
-        rows.first_campaign = accepted["campaign"][0]
-        number = (pl.col("place").cast(pl.Int64) + first).alias("row_number")
-        rows.many = accepted.with_columns(number, number.alias("source_row")).drop("worker", "place")
+    def _take(self, rows: SortedRows, sure: Sure, first: int) -> None:
+        rows.fields.update(sure.fields)
+        rows.first_campaign = min(sure.rows, key=lambda frame: frame["place"][0])["campaign"][0]
+        for frame in sure.rows:
+            workers = frame["worker"].unique().to_list()
+            rows.workers.update(workers)
+            rows.names.update(workers)
+            number = (pl.col("place").cast(pl.Int64) + first).alias("row_number")
+            rows.many.append(frame.with_columns(number, number.alias("source_row")).drop("worker", "place"))
 
     @cached_property
     def _bulk(self) -> Bulk:

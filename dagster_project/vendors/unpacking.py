@@ -22,7 +22,7 @@ from dagster_project.vendors.canonical import Defect
 from dagster_project.whole_files import PRIVATE
 
 Kind = Literal["text", "parquet", "workbook"]
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16
 GIGABYTE = 10**9
 HARMLESS_BYTES = 64 << 20
 MOST_TIMES = 200
