@@ -35,9 +35,10 @@ def deliveries(
 ) -> dg.MaterializeResult:
     """The vendor's files, row by row in the canonical shape; rows that break a rule are quarantined with it."""
     campaign = context.partition_key
-    for file in take_in(lake.lake, settings.settings, settings.settings.campaign(campaign).vendor):
-        log = context.log.warning if file.quarantined or file.ignored_fields else context.log.info
-        log(str(file))
+    for vendor in settings.settings.campaign(campaign).vendors:
+        for file in take_in(lake.lake, settings.settings, vendor):
+            log = context.log.warning if file.quarantined or file.ignored_fields else context.log.info
+            log(str(file))
     return made(lake.lake, "deliveries", {"campaign": campaign}, received(lake.lake, campaign))
 
 

@@ -1,8 +1,8 @@
 """What happens by itself: schedules, the inbox sensor, and the condition of cheap tables.
 
 Money is spent by a schedule within its budget or by a person, never because something upstream
-changed: no asset that asks a model or orders annotators carries a condition. Schedules start
-switched off.
+changed: no asset that asks a model or orders annotators carries a condition. Schedules, and the sensor that calls
+a server of the user's, start switched off.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.curation import unselected_batches
+from dagster_project.errors import SteerworksError
 from dagster_project.generation import cells_with_ended_batches, unfilled_cells
 from dagster_project.identity import digest
 from dagster_project.lake import Lake
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
 from dagster_project.releases import due_candidate
-from dagster_project.settings import Settings
-from dagster_project.vendors import is_closed, pending
+from dagster_project.settings import LabelStudioServer, Settings
+from dagster_project.vendors import Studio, is_closed, pending, pull
 
 RETRY_SECONDS = 600
 CHEAP = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
@@ -63,11 +64,11 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the inbox sensor, the one that collects batches, and the one that makes cheap tables again."""
+    """Return the sensors of inbox, batches and Label Studio, and the one that makes cheap tables again."""
     cheap = dg.AutomationConditionSensorDefinition(
         "cheap_tables", target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING
     )
-    return [_inbox(settings), _batches(settings), cheap]
+    return [_inbox(settings), _batches(settings), _label_studio(settings), cheap]
 
 
 def _nightly_prompts(settings: Settings) -> dg.ScheduleDefinition:
@@ -194,12 +195,44 @@ def _inbox(settings: Settings) -> dg.SensorDefinition:
             # The same files are tried again after a while: an intake that failed may have been mended since.
             attempt = int(time.time() // RETRY_SECONDS)
             state = digest([attempt, *([file.name, file.stat().st_mtime_ns, file.stat().st_size] for file in files)])
-            campaigns = [slug for slug, campaign in settings.campaigns.items() if campaign.vendor == vendor]
             if files:
-                requests += [dg.RunRequest(run_key=f"{slug} {state}", partition_key=slug) for slug in campaigns]
+                requests += [
+                    dg.RunRequest(run_key=f"{slug} {state}", partition_key=slug)
+                    for slug in settings.campaigns_of(vendor)
+                ]
         return requests or dg.SkipReason("no whole file waits in the inbox")
 
     return sensor
+
+
+def _label_studio(settings: Settings) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="label_studio",
+        job_name="intake_job",
+        minimum_interval_seconds=settings.automation.label_studio_seconds,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+    )
+    def sensor() -> dg.SkipReason:
+        """Pull what was annotated on the vendors' Label Studio servers into the inbox, whose sensor takes it in."""
+        pulled, failed = 0, []
+        for campaign, server in _served(settings).items():
+            try:
+                studio = Studio(server.url, server.token())
+                pulled += pull(settings, studio, campaign, settings.automation.label_studio_tasks) is not None
+            except SteerworksError as error:
+                failed.append(str(error))
+        if failed:
+            raise SteerworksError("\n".join(failed))
+        return dg.SkipReason(f"annotations of {pulled} campaigns were put into the inbox")
+
+    return sensor
+
+
+def _served(settings: Settings) -> dict[str, LabelStudioServer]:
+    """Return the open campaigns whose vendor has a Label Studio."""
+    lake = Lake(settings.home.lake)
+    servers = {slug: settings.vendor_of(slug).server for slug in settings.campaigns if not is_closed(lake, slug)}
+    return {slug: server for slug, server in servers.items() if server}
 
 
 def _batches(settings: Settings) -> dg.SensorDefinition:

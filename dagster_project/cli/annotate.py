@@ -1,4 +1,4 @@
-"""`steerworks annotate`: annotate with Label Studio on this machine, without a vendor."""
+"""`steerworks annotate`: annotate with Label Studio, on this machine or on the server that vendors.yaml names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USER = "admin@localhost.local"
 HOST = "127.0.0.1"
 START_SECONDS = 300
 Campaign = Annotated[str, typer.Argument(help="slug in config/campaigns.yaml")]
-Port = Annotated[int, typer.Option(help="port on loopback")]
+Port = Annotated[int, typer.Option(help="port on loopback, where the vendor has no `server`")]
 
 
 @app.command("serve")
@@ -60,7 +60,7 @@ def serve(
 def push_tasks(campaign: Campaign, port: Port = 8080) -> None:
     """Bring the campaign's exported rounds to a Label Studio that runs."""
     settings = Settings.from_environment()
-    new = push(Lake(settings.home.lake), settings, _studio(settings.home, port), campaign)
+    new = push(Lake(settings.home.lake), settings, _studio_of(settings, campaign, port), campaign)
     open_console().print(f"{new} tasks are new in Label Studio.")
 
 
@@ -68,7 +68,7 @@ def push_tasks(campaign: Campaign, port: Port = 8080) -> None:
 def pull_annotations(campaign: Campaign, port: Port = 8080) -> None:
     """Put into the inbox what was annotated or changed since the last time."""
     settings = Settings.from_environment()
-    path = pull(settings, _studio(settings.home, port), campaign)
+    path = pull(settings, _studio_of(settings, campaign, port), campaign)
     open_console().print(f"pulled: {path}" if path else "Nothing new was annotated.", soft_wrap=True)
 
 
@@ -112,6 +112,12 @@ def running(home: Home, port: int, program: Path = LABEL_STUDIO) -> Iterator[Stu
         yield studio
     finally:
         _stop(process)
+
+
+def _studio_of(settings: Settings, campaign: str, port: int) -> Studio:
+    """Return the server of the campaign's vendor, or the one on this machine."""
+    server = settings.vendor_of(campaign).server
+    return Studio(server.url, server.token()) if server else _studio(settings.home, port)
 
 
 def _studio(home: Home, port: int) -> Studio:

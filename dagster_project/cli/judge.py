@@ -14,7 +14,9 @@ from dagster_project.vendors import judge
 
 
 def judge_campaign(
-    campaign: Annotated[str, typer.Argument(help="slug in config/campaigns.yaml, of a vendor of kind `model`")],
+    campaign: Annotated[
+        str, typer.Argument(help="slug in config/campaigns.yaml, of a vendor of kind `model` or with one")
+    ],
     max_usd: Annotated[float | None, typer.Option(help="spend no more than this")] = None,
 ) -> None:
     """Have the vendor's judges rate the campaign's tasks; their deliveries land in the inbox."""

@@ -47,7 +47,8 @@ def retake(
     """Read files with quarantined rows again from the vault, after a mapping or the code was mended."""
     settings, console = Settings.from_environment(), open_console()
     lake = Lake(settings.home.lake)
-    vendors = [vendor] if vendor else sorted({campaign.vendor for campaign in settings.campaigns.values()})
+    everyone = {slug for campaign in settings.campaigns.values() for slug in campaign.vendors}
+    vendors = [vendor] if vendor else sorted(everyone)
     files = [file for slug in vendors for file in take_again(lake, settings, slug)]
     for file in files:
         console.print(_told(file), soft_wrap=True, highlight=False)

@@ -25,7 +25,7 @@ from dagster_project.settings.personal_data import PersonalDataFile
 from dagster_project.settings.publishing import PublishingFile
 from dagster_project.settings.releases import ExportName, ReleaseSpec, base_version
 from dagster_project.settings.rubric import Rubric
-from dagster_project.settings.vendors import Vendor, VendorsFile
+from dagster_project.settings.vendors import LabelStudioServer, Vendor, VendorsFile
 from dagster_project.settings.yaml_file import load_model
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Endpoint",
     "ExportName",
     "Home",
+    "LabelStudioServer",
     "LicencesFile",
     "ModelSpec",
     "ModelsFile",
@@ -126,9 +127,9 @@ class Settings:
                     f"{self.folder / 'campaigns.yaml'}: campaign `{slug}` names the vendor `{campaign.vendor}`, "
                     f"which vendors.yaml does not have. It has: {', '.join(sorted(self.vendors.vendors))}."
                 )
-            self._require_models(
-                f"vendors.yaml: vendor `{campaign.vendor}`", self.vendors.vendors[campaign.vendor].judges
-            )
+            self._require_admitted(slug, campaign)
+            for vendor in campaign.vendors:
+                self._require_models(f"vendors.yaml: vendor `{vendor}`", self.vendors.vendors[vendor].judges)
             if pairing := campaign.pairing:
                 named = (*(pairing.models or ()), *pairing.weights, *((pairing.baseline,) if pairing.baseline else ()))
                 self._require_models(f"campaigns.yaml: campaign `{slug}`", tuple(dict.fromkeys(named)))
@@ -148,8 +149,12 @@ class Settings:
         return self.campaigns[slug]
 
     def vendor_of(self, campaign: str) -> Vendor:
-        """Return the vendor who rates a campaign's tasks."""
+        """Return the vendor whom a campaign's tasks are sent to."""
         return self.vendors.vendors[self.campaign(campaign).vendor]
+
+    def campaigns_of(self, vendor: str) -> list[str]:
+        """Return the campaigns that take a vendor's ratings."""
+        return [slug for slug, campaign in self.campaigns.items() if vendor in campaign.vendors]
 
     def rubric_of(self, campaign: str) -> Rubric:
         """Return the rubric of a campaign."""
@@ -169,6 +174,20 @@ class Settings:
         for slug in spec.campaigns:
             self.campaign(slug)
         return spec
+
+    def _require_admitted(self, slug: str, campaign: Campaign) -> None:
+        """Raise unless those who rate beside the campaign's own vendor are models, and it is none of them."""
+        if campaign.with_models is None:
+            return
+        where = f"{self.folder / 'campaigns.yaml'}: campaign `{slug}`: with_models:"
+        vendors = self.vendors.vendors
+        if campaign.with_models not in vendors or vendors[campaign.with_models].kind != "model":
+            models = ", ".join(sorted(name for name, vendor in vendors.items() if vendor.kind == "model")) or "none"
+            raise SteerworksError(
+                f"{where} `{campaign.with_models}` is no vendor of kind `model` in vendors.yaml. It has: {models}."
+            )
+        if vendors[campaign.vendor].kind == "model":
+            raise SteerworksError(f"{where} its vendor `{campaign.vendor}` is a model already. Leave the key out.")
 
     def _require_models(
         self, where: str, slugs: tuple[str, ...], models: Mapping[str, ModelSpec] | None = None

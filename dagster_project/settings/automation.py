@@ -38,3 +38,5 @@ class AutomationFile(Strict):
     weekly_candidate: WeeklyCandidate = WeeklyCandidate()
     batches_seconds: int = Field(default=300, ge=10, description="between two looks at batches that are out")
     inbox_seconds: int = Field(default=30, ge=5, description="between two looks into the inbox")
+    label_studio_seconds: int = Field(default=120, ge=30, description="between two pulls from Label Studio")
+    label_studio_tasks: int = Field(default=500, ge=1, le=5000, description="of a campaign, pulled at a time at most")

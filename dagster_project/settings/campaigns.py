@@ -37,11 +37,14 @@ class Pairing(Strict):
 class Campaign(Strict):
     """A set of tasks sent to one vendor under one guideline version.
 
+    Models rate beside people only where ``with_models`` names the vendor of kind `model` that they are of.
+
     Its tasks are either paired from generated responses (``pairing``) or read from a file of
     responses that exist already (``imported``, a path from the project's root).
     """
 
     vendor: Slug
+    with_models: Slug | None = Field(default=None, description="vendor of kind `model` whose ratings count as well")
     guideline_version: str = Field(min_length=1)
     pairing: Pairing | None = None
     imported: str | None = None
@@ -51,6 +54,11 @@ class Campaign(Strict):
     max_usd: float | None = Field(default=None, gt=0, description="what all orders together may cost")
     rubric: str = Field(default="rubric.yaml", description="file in the configuration folder")
     policy: str = Field(default="agreement.yaml", description="file in the configuration folder")
+
+    @property
+    def vendors(self) -> tuple[str, ...]:
+        """Those whose ratings count: the vendor whom the tasks are sent to, and models where it says so."""
+        return (self.vendor, self.with_models) if self.with_models else (self.vendor,)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -19,6 +19,27 @@ SIMULATED_PSEUDONYM_KEY = "published: the simulated vendor employs nobody"
 MODEL_PSEUDONYM_KEY = "published: a model is nobody"
 
 
+class LabelStudioServer(Strict):
+    """A Label Studio that annotations are pulled from; the token of its user stands in the environment."""
+
+    url: str = Field(pattern=r"^https?://[^/?#\s@]+(/[^?#\s]*)?$")
+    token_env: str = Field(default="LABEL_STUDIO_TOKEN", min_length=1)
+
+    def token(self) -> str:
+        """Return the token.
+
+        Raises:
+            SteerworksError: the environment variable is not set.
+        """
+        token = os.environ.get(self.token_env)
+        if not token:
+            raise SteerworksError(
+                f"the token of Label Studio at {self.url} is not set. Take it from Account & Settings there (Legacy "
+                f"Token), export it as {self.token_env}, and start again."
+            )
+        return token
+
+
 class Vendor(Strict):
     """One vendor. ``slots: fixed`` declares that its annotator ids are the same few raters throughout.
 
@@ -33,12 +54,15 @@ class Vendor(Strict):
     usd_per_annotation: float = Field(default=0, ge=0)
     format: DeliveryFormat = "steerworks"
     mapping: Mapping | None = None
+    server: LabelStudioServer | None = Field(default=None, description="of a vendor of the format `label-studio`")
     judges: tuple[Slug, ...] = Field(default=(), description="the models that annotate, of a vendor of kind `model`")
 
     @model_validator(mode="after")
     def _one_way_to_read(self) -> Self:
         if self.mapping and self.format != "steerworks":
             raise ValueError(f"a vendor has either a `mapping` or the format `{self.format}`")
+        if self.server and self.format != "label-studio":
+            raise ValueError("a `server` goes with the format `label-studio`")
         if (self.kind == "model") != bool(self.judges):
             raise ValueError("a vendor of kind `model` names its `judges`, slugs of models.yaml, and no other does")
         if self.kind == "model" and (self.slots != "fixed" or self.mapping or self.format != "steerworks"):

@@ -89,7 +89,7 @@ def _require_campaigns(settings: Settings, vendor: str) -> None:
             f"there is no vendor `{vendor}` in {settings.folder / 'vendors.yaml'}; it has: "
             f"{', '.join(sorted(settings.vendors.vendors))}. Add it, or rename its folder in the inbox."
         )
-    if not any(campaign.vendor == vendor for campaign in settings.campaigns.values()):
+    if not settings.campaigns_of(vendor):
         raise SteerworksError(
             f"vendor `{vendor}` has no campaign in {settings.folder / 'campaigns.yaml'} that its deliveries could "
             "belong to. Add one; its files stay in the inbox."

@@ -1,8 +1,8 @@
 """Models as annotators: judges rate a campaign's tasks by its rubric, and deliver as every vendor does.
 
 Belongs here: the question, the shape of the answer, and the delivery. Does not belong here: how models are asked
-(`generation`). What a judge says arrives through the inbox; its campaign is its vendor's alone, so that it never
-stands among people's ratings.
+(`generation`). What a judge says arrives through the inbox, for a campaign that is its vendor's alone, or one of people
+that says under ``with_models`` that they count together.
 """
 
 from __future__ import annotations
@@ -46,12 +46,10 @@ def judge(
     ratings, and to quarantine with the rule.
 
     Raises:
-        SteerworksError: the vendor is no model, nothing is exported yet, or a judge cannot be asked.
+        SteerworksError: the campaign admits no models, nothing is exported yet, or a judge cannot be asked.
     """
-    vendor = settings.vendor_of(campaign)
+    vendor = _vendor_of_judges(settings, campaign)
     path = round_path(settings, campaign, 1)
-    if vendor.kind != "model":
-        raise SteerworksError(f"campaign `{campaign}` is rated by people: its vendor is not of kind `model`.")
     if not path.exists():
         raise SteerworksError(f"campaign `{campaign}` has no exported round yet: materialise its `annotation_tasks`.")
     rubric = frozen_rubric(lake, settings, campaign)
@@ -59,16 +57,28 @@ def judge(
     page = guideline_page(rubric, settings.campaign(campaign).guideline_version)
     questions = {task["task_id"]: (_messages(page, task), _shape(rubric, len(task["responses"]))) for task in tasks}
     done = []
-    for slug in vendor.judges:
+    for slug in settings.vendors.vendors[vendor].judges:
         answers = ask_structured(lake, settings.models, slug, campaign, questions, progress, purse)
         settled = [task for task in tasks if answers[task["task_id"]].response is not None]
         rows = [row for task in settled for row in _rows(task, slug, answers[task["task_id"]])]
-        delivery = settings.home.inbox / settings.campaign(campaign).vendor / f"{campaign}-{slug}.jsonl"
+        delivery = settings.home.inbox / vendor / f"{campaign}-{slug}.jsonl"
         if rows:
             write_whole(delivery, "".join(canonical_json(row) + "\n" for row in rows).encode())
         cost = sum(answer.cost_usd for answer in answers.values())
         done.append(Judged(slug, len(settled), len(tasks) - len(settled), cost, delivery if rows else None))
     return done
+
+
+def _vendor_of_judges(settings: Settings, campaign: str) -> str:
+    spec = settings.campaign(campaign)
+    vendor = spec.with_models or spec.vendor
+    if settings.vendors.vendors[vendor].kind != "model":
+        raise SteerworksError(
+            f"campaign `{campaign}` is rated by people, and ratings of models do not count among theirs. Give the "
+            "judges a campaign of their own; or, if all are to count together, name their vendor under `with_models` "
+            f"of `{campaign}` in campaigns.yaml."
+        )
+    return vendor
 
 
 def _messages(page: str, task: dict[str, Any]) -> list[dict[str, str]]:

@@ -15,10 +15,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json
@@ -52,7 +54,7 @@ class Studio:
         Raises:
             SteerworksError: the server cannot be reached, or refuses.
         """
-        url = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
+        url = f"{self.url.rstrip('/')}{path}?{urllib.parse.urlencode(query)}"
         body = None if content is None else json.dumps(content).encode()
         headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - the user's own server
@@ -60,8 +62,7 @@ class Studio:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310
                 return json.load(reply)
         except urllib.error.HTTPError as error:
-            told = error.read(300).decode(errors="replace")
-            raise SteerworksError(f"Label Studio refused {method} {path}: {error.code} {told}") from None
+            raise SteerworksError(f"Label Studio refused {method} {path}: {error.code}{_detail(error)}") from None
         except (OSError, ValueError) as error:
             raise SteerworksError(f"Label Studio at {self.url} does not answer ({error}). Is it running?") from None
 
@@ -72,14 +73,55 @@ class Studio:
         )
         return next((one["id"] for one in projects if one["description"] == _mark(campaign)), None)
 
-    def tasks(self, project: int, since: datetime | None = None) -> Iterator[dict[str, Any]]:
-        """Yield a project's tasks with their annotations; only those changed after a moment, if one is given."""
-        query: dict[str, Any] = {"project": project, "fields": "all", "page_size": TASKS_AT_ONCE}
-        if since is not None:
-            after = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime"}
-            items = [{**after, "value": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}]
-            query["query"] = json.dumps({"filters": {"conjunction": "and", "items": items}})
-        yield from _pages(lambda page: self.call("GET", "/api/tasks", page=page, **query), "tasks")
+    def tasks(self, project: int, since: datetime | None = None, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield a project's tasks with their annotations, by their numbers.
+
+        Args:
+            project: its number.
+            since: only tasks that changed after this moment.
+            after: only tasks of higher numbers. Each request begins where the one before ended, so that a task that
+                changes meanwhile moves no other out of sight.
+        """
+        query = {"project": project, "fields": "all", "page_size": TASKS_AT_ONCE}
+        while True:
+            wanted = {"filters": {"conjunction": "and", "items": _filters(since, after)}, "ordering": ["tasks:id"]}
+            found = self.call("GET", "/api/tasks", query=json.dumps(wanted), **query)["tasks"]
+            yield from found
+            if len(found) < TASKS_AT_ONCE:
+                return
+            after = found[-1]["id"]
+
+
+@dataclass
+class _Progress:
+    """How far pulling is. A pass over a project may take several pulls; it ends when no task is left.
+
+    ``known`` is the latest time of each annotation that was pulled; ``since`` the last that was known when the last
+    whole pass began, ``begun`` the same of the pass that goes on, ``after`` the task that it has come to.
+    """
+
+    known: dict[str, str] = field(default_factory=dict)
+    since: str | None = None
+    begun: str | None = None
+    after: int = 0
+
+    @property
+    def changed_since(self) -> datetime | None:
+        """The moment before which no task needs to be looked at."""
+        return datetime.fromisoformat(self.since) - OVERLAP if self.since else None
+
+    def unknown(self, task: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the annotations of a task that are new or changed."""
+        return [one for one in task["annotations"] if self.known.get(str(one["id"])) != one["updated_at"]]
+
+    def begin(self) -> None:
+        """Begin a pass, unless one goes on."""
+        if self.after == 0:
+            self.begun = max(self.known.values(), default=None)
+
+    def end(self) -> None:
+        """End a pass: what it looked at needs no other look."""
+        self.since, self.after = self.begun, 0
 
 
 def push(lake: Lake, settings: Settings, studio: Studio, campaign: str) -> int:
@@ -106,11 +148,11 @@ def push(lake: Lake, settings: Settings, studio: Studio, campaign: str) -> int:
     return len(new)
 
 
-def pull(settings: Settings, studio: Studio, campaign: str) -> Path | None:
+def pull(settings: Settings, studio: Studio, campaign: str, at_most: int | None = None) -> Path | None:
     """Put what was annotated since the last time into the inbox; return the file, or None if there is nothing.
 
     What was pulled is noted in the vault after the file is in the inbox: a kill in between brings the same file
-    again, which counts once.
+    again, which counts once. After ``at_most`` tasks the next pull goes on.
 
     Raises:
         SteerworksError: the campaign has no project on the server, or the server refuses.
@@ -121,21 +163,34 @@ def pull(settings: Settings, studio: Studio, campaign: str) -> Path | None:
             f"Label Studio has no project of campaign `{campaign}`. `steerworks annotate push` makes it."
         )
     note = private_folder(open_vault(settings.home), FORMAT) / f"pulled-{campaign}.json"
-    known: dict[str, str] = json.loads(note.read_text()) if note.exists() else {}
-    since = max((datetime.fromisoformat(moment) for moment in known.values()), default=None)
-    tasks, seen = [], {}
-    for task in studio.tasks(project, since - OVERLAP if since else None):
-        changed = [one for one in task["annotations"] if known.get(str(one["id"])) != one["updated_at"]]
-        seen.update({str(one["id"]): one["updated_at"] for one in changed})
-        if changed:
-            tasks.append({"id": task["id"], "data": task["data"], "annotations": [_kept(one) for one in changed]})
-    if not tasks:
-        return None
+    with FileLock(note.with_suffix(".lock")):
+        progress = _Progress(**json.loads(note.read_text())) if note.exists() else _Progress()
+        tasks = _changed(studio, project, progress, at_most)
+        path = _deliver(settings, campaign, tasks) if tasks else None
+        write_whole(note, canonical_json(asdict(progress)).encode(), PRIVATE)
+    return path
+
+
+def _changed(studio: Studio, project: int, progress: _Progress, at_most: int | None) -> list[dict[str, Any]]:
+    """Return tasks with the annotations that are new or changed, and move the progress on."""
+    progress.begin()
+    found: list[dict[str, Any]] = []
+    for task in studio.tasks(project, progress.changed_since, progress.after):
+        if changed := progress.unknown(task):
+            found.append({"id": task["id"], "data": task["data"], "annotations": [_kept(one) for one in changed]})
+            progress.known |= {str(one["id"]): one["updated_at"] for one in changed}
+        progress.after = task["id"]
+        if len(found) == at_most:
+            return found
+    progress.end()
+    return found
+
+
+def _deliver(settings: Settings, campaign: str, tasks: list[dict[str, Any]]) -> Path:
     content = "".join(canonical_json(task) + "\n" for task in tasks).encode()
     name = f"{campaign}-{hashlib.sha256(content).hexdigest()[:12]}.jsonl"
     path = settings.home.inbox / settings.campaign(campaign).vendor / name
     write_whole(path, content, PRIVATE)
-    write_whole(note, canonical_json(known | seen).encode(), PRIVATE)
     return path
 
 
@@ -184,6 +239,24 @@ def _kept(annotation: dict[str, Any]) -> dict[str, Any]:
     """Return what is needed of an annotation; the rest names people and serves the tool."""
     names = ("id", "completed_by", "result", "was_cancelled", "created_at", "updated_at", "lead_time")
     return {name: annotation.get(name) for name in names}
+
+
+def _filters(since: datetime | None, after: int) -> list[dict[str, Any]]:
+    filters = [{"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": after}]
+    if since is not None:
+        moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        filters.append(
+            {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": moment}
+        )
+    return filters
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """Return what the server says of an error, in its own words for it: the rest of an answer may name people."""
+    try:
+        return f" {json.load(error)['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _pages(call: Any, name: str) -> Iterator[dict[str, Any]]:

@@ -103,11 +103,7 @@ class Sorter:
             SteerworksError: a rubric changed since its campaign's tasks were exported.
         """
         spec = settings.vendors.vendors[vendor]
-        demands = {
-            slug: _demands(lake, settings, slug, simulated=spec.kind == "simulated")
-            for slug, campaign in settings.campaigns.items()
-            if campaign.vendor == vendor
-        }
+        demands = {slug: _demands(lake, settings, slug, vendor) for slug in settings.campaigns_of(vendor)}
         required = (*REQUIRED_FIELDS, *_shared_attributes(demands))
         max_unpacked = int(settings.vendors.max_unpacked_gb * GIGABYTE)
         return cls(pseudonyms, demands, _known_tasks(lake, list(demands)), Format(spec, required), max_unpacked)
@@ -257,11 +253,12 @@ class Sorter:
         return {"annotator": pseudonym, "justification": words}
 
 
-def _demands(lake: Lake, settings: Settings, campaign: str, *, simulated: bool) -> Demands:
-    """Return what a campaign asks of its rows. A closed one takes none, so that its rubric may have moved on."""
+def _demands(lake: Lake, settings: Settings, campaign: str, vendor: str) -> Demands:
+    """Return what a campaign asks of a vendor's rows. A closed one takes none, so its rubric may have moved on."""
+    simulated = settings.vendors.vendors[vendor].kind == "simulated"
     spec, closed = settings.campaign(campaign), is_closed(lake, campaign)
     rubric = settings.rubric_of(campaign) if closed else frozen_rubric(lake, settings, campaign)
-    return Demands(campaign, spec.vendor, spec.guideline_version, rubric, simulated, closed)
+    return Demands(campaign, vendor, spec.guideline_version, rubric, simulated, closed)
 
 
 def _shared_attributes(demands: Mapping[str, Demands]) -> list[str]:

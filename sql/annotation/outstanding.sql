@@ -1,5 +1,6 @@
 -- For each task the annotators ordered so far (first round and ledger), those who delivered
--- anything that was accepted, and those still awaited.
+-- anything that was accepted, and those still awaited. Models that rate beside people were not ordered, and count in
+-- none of these.
 -- inputs: annotation_tasks, top_up_tasks, deliveries
 -- grain: task_id
 -- output: task_id, ordered, delivered, annotations, outstanding
@@ -21,6 +22,7 @@ arrived as (
         count(distinct annotator) as delivered,
         count(distinct (annotator, response_id)) as annotations
     from deliveries
+    semi join annotation_tasks using (task_id, vendor)
     group by task_id
 )
 

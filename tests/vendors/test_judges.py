@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
@@ -16,8 +17,8 @@ from dagster_project.errors import SteerworksError
 from dagster_project.generation import SilentProgress
 from dagster_project.lake import Lake
 from dagster_project.settings import Home, Settings
-from dagster_project.vendors import Merged, export_round, freeze_tasks, judge, merge, take_in
-from tests.vendors.vendor_inputs import MODELS
+from dagster_project.vendors import Merged, export_round, freeze_tasks, judge, merge, status, take_in
+from tests.vendors.vendor_inputs import MODELS, exported_tasks, rating
 
 
 class Judge(ThreadingHTTPServer):
@@ -132,9 +133,62 @@ def test_a_judge_rates_by_the_rubric_and_is_asked_once(lake: Lake, judged: Setti
     assert len(server.asked) == 10
 
 
-def test_people_s_campaigns_have_no_judges(lake: Lake, judged: Settings) -> None:
-    with pytest.raises(SteerworksError, match="is rated by people"):
-        judge(lake, judged, "starter", SilentProgress())
+@pytest.fixture
+def beside_people(judged: Settings, acme: str) -> Settings:
+    """The judges' vendor, and people's campaign `first` over answers of the same models."""
+    return changed(judged, "first", pairing={"prompt_batches": ["starter"], "models": list(MODELS)})
+
+
+def test_a_models_ratings_do_not_count_among_peoples(
+    lake: Lake, beside_people: Settings, deliver: Callable[..., Path]
+) -> None:
+    freeze_tasks(lake, beside_people, "first")
+    tasks = exported_tasks(export_round(lake, beside_people, "first", 1))
+    with pytest.raises(SteerworksError, match="`with_models` of `first` in campaigns"):
+        judge(lake, beside_people, "first", SilentProgress())
+    deliver("judges", "theirs.jsonl", [rating(tasks[0], annotator="strict-judge")])
+    (report,) = take_in(lake, beside_people, "judges")
+    assert (report.accepted, report.rules) == (0, {"unknown_task": 1})
+
+
+def test_a_campaign_may_say_that_models_count_with_people(
+    lake: Lake, beside_people: Settings, deliver: Callable[..., Path]
+) -> None:
+    admitted = changed(beside_people, "first", with_models="judges")
+    freeze_tasks(lake, admitted, "first")
+    tasks = exported_tasks(export_round(lake, admitted, "first", 1))
+    judge(lake, admitted, "first", SilentProgress())
+    deliver("acme", "people.jsonl", [rating(tasks[0], side, annotator="strict-judge") for side in (0, 1)])
+    assert [take_in(lake, admitted, vendor)[0].accepted for vendor in ("judges", "acme")] == [16, 2]
+    assert merge(lake, "first") == Merged(used=18, quarantined=4)
+    vendors = lake.read("annotations", {"campaign": "first"}).group_by("vendor").agg(pl.col("annotator").n_unique())
+    assert dict(vendors.iter_rows()) == {"judges": 1, "acme": 1}
+    assert lake.read("annotations")["annotator"].n_unique() == 2, "an id of two vendors is two annotators"
+    now = status(lake, admitted, "first")
+    assert (now.ordered, now.delivered, now.outstanding) == (30, 1, 29), "models take no person's place"
+
+
+@pytest.mark.parametrize(
+    ("campaign", "vendor", "told"),
+    [
+        ("first", "acme", "campaign `first`: with_models: `acme` is no vendor of kind `model`.*It has: judges"),
+        ("first", "nobody", "campaign `first`: with_models: `nobody` is no vendor"),
+        ("by-model", "judges", "campaign `by-model`: with_models: its vendor `judges` is a model already"),
+    ],
+)
+def test_only_models_are_admitted_and_only_beside_people(
+    beside_people: Settings, campaign: str, vendor: str, told: str
+) -> None:
+    with pytest.raises(SteerworksError, match=told):
+        _ = changed(beside_people, campaign, with_models=vendor).campaigns
+
+
+def changed(settings: Settings, campaign: str, **keys: Any) -> Settings:
+    path = settings.folder / "campaigns.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["campaigns"][campaign] |= keys
+    path.write_text(yaml.safe_dump(content))
+    return Settings(settings.folder, settings.home)
 
 
 def test_a_vendor_of_models_names_its_judges(config: Path, home: Home) -> None:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
+from dagster_project.automation import build_sensors
 from dagster_project.cli.annotate import LABEL_STUDIO, USER, _secret, running
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.settings import Home, Settings
-from dagster_project.vendors import Merged, Pseudonyms, Studio, merge, pull, push, take_in
+from dagster_project.vendors import Merged, Pseudonyms, Studio, close, merge, pull, push, take_in
 from dagster_project.vendors.label_interface import labelling_interface
 from tests.end_to_end.test_ui import CHROMIUM, QUIET
 
@@ -106,6 +109,46 @@ def test_annotations_come_in_as_they_are_made_and_changed(
 
 @installed
 @pytest.mark.slow
+def test_a_sensor_pulls_some_at_a_time_until_nothing_is_new(
+    lake: Lake,
+    config: Path,
+    home: Home,
+    settings: Settings,
+    studio: Studio,
+    first_round: Tasks,
+    rated: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = config / "vendors.yaml"
+    path.write_text(path.read_text().replace("acme: {", f"acme: {{server: {{url: '{studio.url}/'}}, ", 1))
+    automation = config / "automation.yaml"
+    automation.write_text(automation.read_text().replace("label_studio_tasks: 500", "label_studio_tasks: 2"))
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", studio.token)
+    numbers = [rated(task) for task in first_round[:5]]
+    (config / "campaigns.yaml").write_text(_without(config / "campaigns.yaml", "second"))
+    settings = Settings(config, home)
+    sensor = next(one for one in build_sensors(settings) if one.name == "label_studio")
+
+    def ticks() -> list[int]:
+        """Tick until nothing comes, and return how many annotations each tick brought."""
+        brought = []
+        while "of 1 campaigns" in str(sensor()):
+            brought += [report.accepted for report in take_in(lake, settings, "acme")]
+        return brought
+
+    assert ticks() == [4, 4, 2]
+    assert ticks() == []
+    rated(first_round[1], annotation=numbers[1], preference="3")
+    rated(first_round[7])
+    assert ticks() == [4]
+    assert merge(lake, "first") == Merged(used=12, superseded=2)
+    close(lake, settings, "first")
+    rated(first_round[8])
+    assert ticks() == []
+
+
+@installed
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 def test_a_task_rated_by_hand_in_a_browser_arrives(
@@ -151,6 +194,12 @@ def test_a_task_rated_by_hand_in_a_browser_arrives(
         )
 
 
+def _without(path: Path, campaign: str) -> str:
+    campaigns = yaml.safe_load(path.read_text())
+    del campaigns["campaigns"][campaign]
+    return yaml.safe_dump(campaigns)
+
+
 def test_a_server_that_is_not_there_is_said_so(settings: Settings, acme: str) -> None:
     with pytest.raises(SteerworksError, match="does not answer"):
         Studio("http://127.0.0.1:9", "token").project("first")
@@ -164,3 +213,23 @@ def test_the_interface_asks_for_all_of_the_rubric_and_escapes_its_texts(settings
     assert '<Choice alias="-3" value="The first is much better" />' in interface
     assert "preference" not in labelling_interface(rubric, 1)
     assert "<script" not in interface
+
+
+def test_a_server_is_of_vendors_of_its_format_and_needs_a_token(
+    config: Path, home: Home, acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = config / "vendors.yaml"
+    told = path.read_text().replace("acme: {", "acme: {server: {url: 'http://127.0.0.1:9'}, ", 1)
+    path.write_text(told)
+    with pytest.raises(SteerworksError, match="a `server` goes with the format `label-studio`"):
+        _ = Settings(config, home).vendors
+    path.write_text(told.replace("acme: {", "acme: {format: label-studio, ", 1))
+    monkeypatch.delenv("LABEL_STUDIO_TOKEN", raising=False)
+    sensor = next(one for one in build_sensors(Settings(config, home)) if one.name == "label_studio")
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+    with pytest.raises(SteerworksError, match="export it as LABEL_STUDIO_TOKEN"):
+        sensor()
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", "secret of the server")
+    with pytest.raises(SteerworksError, match="does not answer") as error:
+        sensor()
+    assert "secret of the server" not in str(error.value)
