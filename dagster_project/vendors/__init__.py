@@ -7,7 +7,17 @@ comes in, and nothing else connects the two.
 """
 
 from dagster_project.vendors.again import TakenAgain, take_again
-from dagster_project.vendors.campaigns import CampaignStatus, Closing, Received, close, is_closed, received, status
+from dagster_project.vendors.campaigns import (
+    CampaignStatus,
+    Closing,
+    Controls,
+    Orders,
+    Received,
+    close,
+    is_closed,
+    received,
+    status,
+)
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.intake import TakenIn, take_in
@@ -22,9 +32,11 @@ from dagster_project.vendors.vault import expired_raw
 __all__ = [
     "CampaignStatus",
     "Closing",
+    "Controls",
     "FrozenTasks",
     "Judged",
     "Merged",
+    "Orders",
     "Pseudonyms",
     "Received",
     "Studio",

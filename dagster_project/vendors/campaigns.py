@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import polars as pl
 
@@ -25,23 +26,42 @@ class Closing:
 
 
 @dataclass(frozen=True)
-class CampaignStatus:
-    """How far a campaign is.
+class Orders:
+    """What was ordered of some tasks, what came and what is awaited.
 
-    ``ordered``, ``delivered`` and ``outstanding`` count task-annotations: one annotator's ratings
-    of all responses of a task. ``annotations`` counts one for each response rated, and is what
-    ``cost_usd`` is reckoned from. ``awaiting_tasks`` are tasks with something outstanding.
+    ``ordered``, ``delivered`` and ``outstanding`` count task-annotations: one annotator's ratings of all responses of a
+    task. ``annotations_ordered`` and ``annotations`` (delivered) count one for each response rated, and are what
+    ``ordered_usd`` and ``cost_usd`` are reckoned from.
+    """
+
+    tasks: int
+    ordered: int
+    delivered: int
+    outstanding: int
+    annotations_ordered: int
+    annotations: int
+    ordered_usd: float
+    cost_usd: float
+
+
+@dataclass(frozen=True)
+class Controls(Orders):
+    """The orders of a campaign's control tasks of one ``kind``, `gold` or `repeat`."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class CampaignStatus(Orders):
+    """How far a campaign is: the orders of its own tasks, of which ``awaiting_tasks`` have something outstanding.
+
+    Its control tasks stand apart, in ``controls``.
     """
 
     campaign: str
-    tasks: int
     rounds: int
-    ordered: int
-    delivered: int
-    annotations: int
-    outstanding: int
     awaiting_tasks: int
-    cost_usd: float
+    controls: tuple[Controls, ...]
     closed: bool
 
 
@@ -87,14 +107,24 @@ def received(lake: Lake, campaign: str) -> Received:
 
 def status(lake: Lake, settings: Settings, campaign: str) -> CampaignStatus:
     """Return how far a campaign is; before its tasks are frozen all figures are 0."""
-    vendor = settings.vendor_of(campaign)
     with Session() as session:
-        for table in ("annotation_tasks", "top_up_tasks", "deliveries"):
+        for table in ("annotation_tasks", "control_tasks", "top_up_tasks", "deliveries"):
             session.table(lake, table, {"campaign": campaign})
-        session.create("outstanding", "annotation/outstanding")
+        for name in ("outstanding", "responses_ordered"):
+            session.create(name, f"annotation/{name}")
         totals = session.query("annotation/campaign_totals", {"campaign": campaign}).row(0, named=True)
+        controls = session.query("annotation/control_totals", {"vendor": settings.campaign(campaign).vendor}).to_dicts()
+    price = settings.vendor_of(campaign).usd_per_annotation
     return CampaignStatus(
-        **totals,
-        cost_usd=float(totals["annotations"]) * vendor.usd_per_annotation,
+        **_priced(totals, price),
+        controls=tuple(Controls(**_priced(kind, price)) for kind in controls),
         closed=is_closed(lake, campaign),
     )
+
+
+def _priced(counts: dict[str, Any], price: float) -> dict[str, Any]:
+    return {
+        **counts,
+        "ordered_usd": counts["annotations_ordered"] * price,
+        "cost_usd": counts["annotations"] * price,
+    }

@@ -44,11 +44,12 @@ def freeze_tasks(lake: Lake, settings: Settings, campaign: str) -> FrozenTasks:
         if not was_frozen:
             pairing = spec.pairing
             decided = _paired(lake, settings, campaign, pairing) if pairing else _imported(lake, settings, campaign)
-            _require_budget(settings, campaign, len(decided))
+            controls = control_tasks(settings, campaign, _rows_of(decided))
+            _require_budget(settings, campaign, len(decided), len(controls))
             # left by a run that was killed before its tasks were frozen
             for part in lake.parts("control_tasks", partition):
                 part.unlink()
-            lake.add("control_tasks", partition, "tasks", control_tasks(settings, campaign, _rows_of(decided)))
+            lake.add("control_tasks", partition, "tasks", controls)
             lake.add("annotation_tasks", partition, "tasks", decided)
     tasks = len(_task_ids(lake.parts("annotation_tasks", partition)))
     return FrozenTasks(tasks, lake.rows("annotation_tasks", partition), was_frozen)
@@ -130,15 +131,15 @@ def _paired(lake: Lake, settings: Settings, campaign: str, pairing: Pairing) -> 
     return tasks
 
 
-def _require_budget(settings: Settings, campaign: str, responses: int) -> None:
-    """Raise if the first round alone would cost more than the campaign may."""
+def _require_budget(settings: Settings, campaign: str, responses: int, controls: int) -> None:
+    """Raise if the first round alone, control tasks included, would cost more than the campaign may."""
     spec = settings.campaign(campaign)
-    cost = responses * spec.annotators_per_task * settings.vendor_of(campaign).usd_per_annotation
+    cost = (responses + controls) * spec.annotators_per_task * settings.vendor_of(campaign).usd_per_annotation
     if spec.max_usd is not None and cost > spec.max_usd:
         raise SteerworksError(
-            f"campaign `{campaign}`: its {responses} responses for {spec.annotators_per_task} annotators cost "
-            f"{cost:.2f} USD, and `max_usd` is {spec.max_usd:.2f}. Name fewer prompts or pairs, or raise it; "
-            "nothing was frozen."
+            f"campaign `{campaign}`: its {responses} responses, and {controls} of control tasks, for "
+            f"{spec.annotators_per_task} annotators cost {cost:.2f} USD, and `max_usd` is {spec.max_usd:.2f}. Name "
+            "fewer prompts, pairs or controls, or raise it; nothing was frozen."
         )
 
 

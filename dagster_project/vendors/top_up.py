@@ -16,7 +16,7 @@ from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.outbox import export_round, round_path
 from dagster_project.vendors.tasks import frozen_rubric
 
-TABLES_READ = ("annotation_tasks", "annotations", "annotator_quality", "deliveries", "top_up_tasks")
+TABLES_READ = ("annotation_tasks", "annotations", "annotator_quality", "control_tasks", "deliveries", "top_up_tasks")
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,21 @@ def _orders(lake: Lake, settings: Settings, campaign: str, round_number: int) ->
         session.create("outstanding", "annotation/outstanding")
         orders = session.query("annotation/top_up_orders", {"campaign": campaign, "round": round_number})
         responses = session.query("annotation/responses_ordered")
-    return _within_budget(settings, campaign, orders, responses)
+        controls = session.query("annotation/control_totals", {"vendor": settings.campaign(campaign).vendor})
+    ordered = int((responses["responses"] * responses["ordered"]).sum()) + int(controls["annotations_ordered"].sum())
+    return _within_budget(settings, campaign, orders, responses, ordered)
 
 
-def _within_budget(settings: Settings, campaign: str, orders: pl.DataFrame, responses: pl.DataFrame) -> pl.DataFrame:
-    """Return the orders, in the order of their tasks, that the campaign's money reaches for."""
+def _within_budget(
+    settings: Settings, campaign: str, orders: pl.DataFrame, responses: pl.DataFrame, ordered: int
+) -> pl.DataFrame:
+    """Return the orders, in the order of their tasks, that the campaign's money reaches for.
+
+    ``ordered`` are the annotations that were ordered before, those of control tasks included.
+    """
     most, price = settings.campaign(campaign).max_usd, settings.vendor_of(campaign).usd_per_annotation
     if most is None or not price:
         return orders
-    spent = float((responses["responses"] * responses["ordered"]).sum()) * price
     priced = orders.join(responses, on="task_id", how="left", maintain_order="left")
-    costs = (pl.col("annotators").cast(pl.Int64) * pl.col("responses")).cum_sum() * price
-    return priced.filter(spent + costs <= most).select(orders.columns)
+    annotations = (pl.col("annotators").cast(pl.Int64) * pl.col("responses")).cum_sum()
+    return priced.filter((ordered + annotations) * price <= most).select(orders.columns)
