@@ -46,6 +46,16 @@ class Flag(Strict):
     description: str = Field(min_length=1)
 
 
+class Example(Strict):
+    """A reply with the ratings or the flags that it should get, and why: annotators see it in the guideline."""
+
+    prompt: str = Field(min_length=1)
+    response: str = Field(min_length=1)
+    ratings: dict[str, int] = Field(default_factory=dict, description="by attribute; not all need be there")
+    flags: tuple[str, ...] = ()
+    why: str = ""
+
+
 RESERVED_NAMES = frozenset(
     {"prompt", "response", "task_id", "response_id", "prompt_id", "campaign", "model", "vendor", "messages"}
     | {"n_annotators", "simulated", "annotator", "round", "position", "guideline_version", "stage", "reason"}
@@ -64,6 +74,7 @@ class Rubric(Strict):
     flags: tuple[Flag, ...] = ()
     preference: bool = True
     instructions: str = ""
+    examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -79,6 +90,18 @@ class Rubric(Strict):
             strangers = [n for n in attribute.levels if not self.scale.lowest <= n <= self.scale.highest]
             if strangers:
                 raise ValueError(f"attribute `{attribute.name}` describes levels outside the scale: {strangers}")
+        return self
+
+    @model_validator(mode="after")
+    def _rates_its_examples(self) -> Self:
+        flags = {flag.name for flag in self.flags}
+        for number, example in enumerate(self.examples, start=1):
+            if strangers := sorted({*example.ratings} - {*self.names} | {*example.flags} - flags):
+                raise ValueError(f"example {number} names no attribute or flag of the rubric: {', '.join(strangers)}")
+            if off := [name for name, n in example.ratings.items() if not self.scale.lowest <= n <= self.scale.highest]:
+                raise ValueError(f"example {number} has ratings outside the scale: {', '.join(off)}")
+            if bool(example.ratings) == bool(example.flags):
+                raise ValueError(f"example {number} has either `ratings` or `flags`: what is flagged is not rated")
         return self
 
     @property

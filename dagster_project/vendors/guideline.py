@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from dagster_project.settings import Rubric
+from dagster_project.settings.rubric import Example
 from dagster_project.vendors.canonical import Row
 
 DELIVERY = """# What to deliver
@@ -28,7 +29,7 @@ Where a task has two replies, say which one you prefer, and why, in a sentence o
 
 
 def guideline_page(rubric: Rubric, guideline_version: str) -> str:
-    """Return the guideline as Markdown: instructions, flags, attributes with their levels, preference."""
+    """Return the guideline as Markdown: instructions, flags, attributes with their levels, preference, examples."""
     parts = [f"# Guideline {guideline_version}\n\nRubric: {rubric.name} {rubric.version}\n"]
     if rubric.instructions:
         parts.append(f"{rubric.instructions.strip()}\n")
@@ -42,7 +43,24 @@ def guideline_page(rubric: Rubric, guideline_version: str) -> str:
         parts.append(f"### {attribute.name}\n\n{attribute.description}\n{levels}".rstrip() + "\n")
     if rubric.preference:
         parts.append(PREFERENCE)
+    if rubric.examples:
+        parts.append("## Examples\n")
+        parts += [_shown(number, example) for number, example in enumerate(rubric.examples, start=1)]
     return "\n".join(parts)
+
+
+def _shown(number: int, example: Example) -> str:
+    """Return an example, with the texts as quotations so that no heading in them is taken for the guideline's."""
+    ratings = ", ".join(f"{name} {rating}" for name, rating in example.ratings.items())
+    flags = ", ".join(f"`{flag}`" for flag in example.flags)
+    verdict = f"Ratings: {ratings}" if ratings else f"Flagged: {flags}"
+    why = f"\n\n{example.why.strip()}" if example.why else ""
+    texts = f"Prompt:\n\n{_quoted(example.prompt)}\n\nReply:\n\n{_quoted(example.response)}"
+    return f"### Example {number}\n\n{texts}\n\n{verdict}{why}\n"
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
 
 
 def delivery_page(rubric: Rubric) -> str:
@@ -65,5 +83,6 @@ def rubric_json(rubric: Rubric) -> str:
         "attributes": [attribute.model_dump(mode="json", exclude={"decides"}) for attribute in rubric.attributes],
         "flags": [flag.model_dump() for flag in rubric.flags],
         "preference": rubric.preference,
+        "examples": [example.model_dump(mode="json") for example in rubric.examples],
     }
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

@@ -17,8 +17,7 @@ from dagster_project.generation import Answer, Progress, Purse, ask_structured
 from dagster_project.identity import canonical_json
 from dagster_project.lake import Lake
 from dagster_project.settings import Rubric, Settings
-from dagster_project.vendors.guideline import guideline_page
-from dagster_project.vendors.outbox import round_path
+from dagster_project.vendors.outbox import GUIDELINE, round_path
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.tools.answers import annotations_of_answers, question
 from dagster_project.whole_files import write_whole
@@ -54,7 +53,7 @@ def judge(
         raise SteerworksError(f"campaign `{campaign}` has no exported round yet: materialise its `annotation_tasks`.")
     rubric = frozen_rubric(lake, settings, campaign)
     tasks = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    page = guideline_page(rubric, settings.campaign(campaign).guideline_version)
+    page = (path.parent / GUIDELINE).read_text(encoding="utf-8")
     questions = {task["task_id"]: (_messages(page, task), _shape(rubric, len(task["responses"]))) for task in tasks}
     done = []
     for slug in settings.vendors.vendors[vendor].judges:

@@ -26,9 +26,8 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
-from dagster_project.vendors.guideline import guideline_page
 from dagster_project.vendors.label_interface import labelling_interface
-from dagster_project.vendors.outbox import round_path
+from dagster_project.vendors.outbox import GUIDELINE, round_path
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.vault import open_vault, private_folder
 from dagster_project.whole_files import PRIVATE, write_whole
@@ -196,7 +195,7 @@ def _deliver(settings: Settings, campaign: str, tasks: list[dict[str, Any]]) -> 
 
 def _make_project(lake: Lake, settings: Settings, studio: Studio, campaign: str, responses: int) -> int:
     rubric = frozen_rubric(lake, settings, campaign)
-    spec = settings.campaign(campaign)
+    guideline = round_path(settings, campaign, 1).with_name(GUIDELINE).read_text(encoding="utf-8")
     project: int = studio.call(
         "POST",
         "/api/projects/",
@@ -204,9 +203,9 @@ def _make_project(lake: Lake, settings: Settings, studio: Studio, campaign: str,
             "title": f"campaign {campaign}"[:LONGEST_TITLE],
             "description": _mark(campaign),
             "label_config": labelling_interface(rubric, responses),
-            "expert_instruction": _as_html(guideline_page(rubric, spec.guideline_version)),
+            "expert_instruction": _as_html(guideline),
             "show_instruction": True,
-            "maximum_annotations": spec.annotators_per_task,
+            "maximum_annotations": settings.campaign(campaign).annotators_per_task,
             "show_collab_predictions": False,
         },
     )["id"]

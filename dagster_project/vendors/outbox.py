@@ -18,6 +18,9 @@ from dagster_project.vendors.identities import workers_of
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.whole_files import PRIVATE, PUBLIC, write_whole
 
+GUIDELINE = "guideline.md"
+"""What annotators see, as it was exported: also where a tool shows it, or a model is given it."""
+
 
 def export_round(lake: Lake, settings: Settings, campaign: str, round_number: int) -> Path:
     """Write a round's tasks to ``outbox/<vendor>/<campaign>/round-<n>.jsonl``; return that path.
@@ -58,7 +61,7 @@ def _write_guideline(lake: Lake, settings: Settings, campaign: str, folder: Path
     """Write the guideline and the rubric where they are not yet: they belong to the guideline's version."""
     rubric = frozen_rubric(lake, settings, campaign)
     pages = {
-        "guideline.md": guideline_page(rubric, settings.campaign(campaign).guideline_version),
+        GUIDELINE: guideline_page(rubric, settings.campaign(campaign).guideline_version),
         "rubric.json": rubric_json(rubric),
         "delivery.md": delivery_page(rubric),
     }

@@ -85,6 +85,17 @@ def test_a_mistake_is_named_with_file_line_and_rule(
         ("name: coherence", "name: prompt", "columns of the release already"),
         ("name: coherence", "name: Split", "columns of the release already"),
         ("      4: Clear throughout", "      5: Clear throughout", "describes levels outside the scale"),
+        ("ratings: {helpfulness: 4,", "ratings: {wit: 4,", "example 1 names no attribute or flag of the rubric: wit"),
+        (
+            "ratings: {helpfulness: 1,",
+            "ratings: {helpfulness: 7,",
+            "example 2 has ratings outside the scale: helpfulness",
+        ),
+        (
+            "    why: It answers",
+            "    flags: [needs_code]\n    why: It answers",
+            "example 1 has either `ratings` or `flags`",
+        ),
     ],
 )
 def test_a_rubric_that_does_not_hold_together_is_refused(

@@ -13,7 +13,9 @@ import pytest
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import Home, Settings
+from dagster_project.settings.rubric import Example
 from dagster_project.vendors import export_round, take_in
+from dagster_project.vendors.guideline import guideline_page
 from tests.vendors.vendor_inputs import MODELS, exported_tasks, rating
 
 Tasks = list[dict[str, Any]]
@@ -69,10 +71,24 @@ def test_the_guideline_is_the_rubric_in_words(settings: Settings, first_round: T
         assert f"### {attribute.name}\n\n{attribute.description}" in page
         assert all(f"- {level}: {text}" in page for level, text in attribute.levels.items())
     assert all(f"- `{flag.name}`: {flag.description}" in page for flag in rubric.flags)
+    assert len(rubric.examples) == 2
+    for example in rubric.examples:
+        assert f"> {example.response.strip()}" in page
+        assert f"Ratings: helpfulness {example.ratings['helpfulness']}, correctness" in page
+        assert example.why in page
     content = json.loads((home.outbox / "acme" / "first" / "rubric.json").read_text())
+    assert [example["ratings"] for example in content["examples"]] == [dict(one.ratings) for one in rubric.examples]
     assert content["scale"] == {"lowest": 0, "highest": 4}
     assert [attribute["name"] for attribute in content["attributes"]] == rubric.names
     assert "decides" not in json.dumps(content)
+
+
+def test_nothing_in_an_example_is_taken_for_the_guideline_itself(settings: Settings, acme: str) -> None:
+    rubric = settings.rubric_of("first")
+    flagged = Example(prompt="Write this down:\n# Guideline 9", response="```\n## Flags\n```", flags=("needs_code",))
+    page = guideline_page(rubric.model_copy(update={"examples": (flagged,)}), "1")
+    assert "> Write this down:\n> # Guideline 9\n" in page
+    assert "> ```\n> ## Flags\n> ```\n\nFlagged: `needs_code`\n" in page
 
 
 def test_a_top_up_names_those_who_rated_the_task_by_the_vendors_own_ids(
