@@ -99,6 +99,7 @@ def _readable(path: Path) -> BinaryIO:
         return path.open("rb")
     except PermissionError:
         raise SteerworksError(
-            f"{path}: this user may not read it. Give it the right to (`chmod`, `chown`), and start again; "
-            "the file stays in the inbox."
+            # a file's name may hold a person's, and errors are kept by Dagster
+            f"{path.parent}: this user may not read all files in it (`ls -l` shows which). Give it the right to "
+            "(`chmod`, `chown`), and start again; the file stays in the inbox."
         ) from None
