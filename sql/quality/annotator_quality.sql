@@ -2,7 +2,8 @@
 -- Distances are in steps of the scale, from the mean of all others who rated the same response of the same task,
 -- over all responses and attributes; a mean of the others is (sum - x) / (n - 1), so that
 -- x is (n * x - sum) / (n - 1) away from it. Two annotators whose tasks are too often identical are both set
--- aside, since ratings cannot tell who copied; beside their share stands that of all other pairs, which is chance.
+-- aside, since ratings cannot tell who copied; beside their share stands that of all other pairs, which is chance. Where
+-- ratings are much alike anyway, identical tasks are no copies: a pair has to be four standard errors beyond chance, too.
 -- Agreement is the share of the others' ratings that are the same number; its interval is Wilson's at 95 %, over tasks, as
 -- ratings within a task are not independent. A figure without evidence is null, and breaks no rule.
 -- inputs: annotations, control_annotations, rubric
@@ -230,7 +231,20 @@ broken_rules as (
             (1, 'bias', abs(records.bias), $max_bias::double),
             (2, 'deviation', records.deviation, $max_deviation::double),
             (3, 'straight_lining', records.straight_lining, $max_straight_lining::double),
-            (4, 'identical', records.identical, $max_identical::double),
+            (
+                4,
+                'identical',
+                case
+                    when
+                        records.identical - coalesce(records.identical_by_chance, 0)
+                        > 4 * sqrt(
+                            coalesce(records.identical_by_chance * (1 - records.identical_by_chance), 0)
+                            / records.shared_tasks
+                        )
+                        then records.identical
+                end,
+                $max_identical::double
+            ),
             -- What must not be too small stands here negative.
             (5, 'seconds', -records.seconds_per_task, -$min_seconds::double),
             (6, 'agreement', -records.agreement_high, -$min_agreement::double),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+import statistics
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -169,6 +172,133 @@ def test_gold_and_repeated_tasks_show_who_is_right_and_who_says_the_same_again()
     assert of_all(found, "self_consistency") == {"a": 1.0, "b": 0.5}
     assert of_all(found, "rule") == {"a": None, "b": "gold"}
     assert records(ratings, min_self_consistency=0.6)["b"]["rule"] == "self_consistency"
+
+
+def test_ratings_that_are_alike_anyway_are_no_copies() -> None:
+    """One attribute that is 4 nine times of ten: all are alike, and only who never differs has copied."""
+    dice, ratings = random.Random(4), Ratings()
+    for task in range(200):
+        scores = {name: 4 if dice.random() < 0.95 else 3 for name in ("a", "b", "c", "d")}
+        for name, score in {**scores, "e": scores["d"]}.items():
+            ratings.rate(f"t{task}", name, [score])
+    found = records(ratings, attributes=1)
+    assert min(of_all(found, "identical").values()) > 0.85
+    assert of_all(found, "rule") == {"a": None, "b": None, "c": None, "d": "identical", "e": "identical"}
+
+
+def drawn_panel(seed: int) -> Ratings:
+    """Annotators of all sorts, with gaps, flags, times, preferences and control tasks, all drawn."""
+    dice, ratings = random.Random(seed), Ratings()
+    names = [f"n{number}" for number in range(7)]
+    for task in range(60):
+        truth = [[dice.randint(0, 4) for _ in range(3)] for _ in range(2)]
+        for name in dice.sample(names, dice.randint(1, 4)):
+            noise = 3 if name == "n0" else 1
+            given = [[min(4, max(0, x + dice.randint(-noise, noise))) for x in row] for row in truth]
+            kept = [[None if dice.random() < 0.08 else x for x in row] for row in given]
+            flags = {1: ["x"]} if dice.random() < 0.1 else None
+            preference = dice.choice([None, -3, -1, 1, 2])
+            ratings.rate(
+                f"t{task:02}", name, *([[3] * 3] * 2 if name == "n1" else kept), flags=flags, preference=preference
+            )
+    for row in ratings.annotations:
+        row["seconds"] = dice.choice([None, float(dice.randint(5, 90))])
+    for name in names:
+        seen = next(row for row in ratings.annotations if row["annotator"] == name)
+        for number in range(dice.randint(0, 3)):
+            common = {"campaign": "starter", "response_id": f"{number}.1", "annotator": name}
+            scores = [dice.choice([None, 0, 1, 2]) for _ in range(3)]
+            gold = {"task_id": f"g{number}", "kind": "gold", "scores": scores, "expected": [1, None, 2]}
+            again = {"task_id": f"r{number}", "kind": "repeat", "scores": scores, "of_task_id": seen["task_id"]}
+            ratings.controls += [common | gold, common | again | {"of_response_id": seen["response_id"]}]
+    return ratings
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_all_figures_are_those_of_plain_loops(seed: int) -> None:
+    """Each figure again, by its definition, without SQL and without its shortcuts."""
+    ratings = drawn_panel(seed)
+    found = records(ratings, attributes=3)
+    assert found.keys() == {row["annotator"] for row in ratings.annotations}
+    for name, record in found.items():
+        for column, value in figures_by_loops(ratings, name).items():
+            expected = pytest.approx(value) if isinstance(value, float) else value
+            assert record[column] == expected, (name, column)
+
+
+def figures_by_loops(ratings: Ratings, name: str) -> dict[str, Any]:
+    own = [row for row in ratings.annotations if row["annotator"] == name]
+    marks = {(row["response_id"], n): x for row in own for n, x in enumerate(row["scores"]) if x is not None}
+    others = {key: list(others_of(ratings, name, *key)) for key in marks}
+    shared = {key: theirs for key, theirs in others.items() if theirs}
+    distances = [marks[key] - statistics.fmean(theirs) for key, theirs in shared.items()]
+    alike = sum(theirs.count(marks[key]) for key, theirs in shared.items()) / sum(map(len, shared.values()))
+    low, high = wilson(alike, len({response.partition(".")[0] for response, _ in shared}))
+    tasks = {response.partition(".")[0] for response, _ in marks}
+    lined = [values for task in tasks if len(values := list(scores_of(ratings, name, task).values())) > 2]
+    seconds = {task: [row["seconds"] for row in own if row["task_id"] == task and row["seconds"]] for task in tasks}
+    preferred = {row["task_id"]: row["preference"] for row in own if row["preference"]}
+    return {
+        "tasks": len(tasks),
+        "ratings": len(marks),
+        "deviation": statistics.fmean(map(abs, distances)),
+        "bias": statistics.fmean(distances),
+        "agreement": alike,
+        "agreement_low": max(low, 0),
+        "agreement_high": min(high, 1),
+        "straight_lining": share([len(set(values)) == 1 for values in lined]),
+        "flagged": share([bool(row["flags"]) for row in own]),
+        "seconds_per_task": statistics.median([max(told) for told in seconds.values() if told]),
+        "preferences": len(preferred),
+        "first_preferred": share([preference < 0 for preference in preferred.values()]),
+        **controls_by_loops(ratings, name),
+        **copies_by_loops(ratings, name),
+    }
+
+
+def others_of(ratings: Ratings, name: str, response: str, attribute: int) -> Iterator[int]:
+    for row in ratings.annotations:
+        if row["annotator"] != name and row["response_id"] == response and row["scores"][attribute] is not None:
+            yield row["scores"][attribute]
+
+
+def scores_of(ratings: Ratings, name: str, task: str) -> dict[tuple[str, int], int]:
+    rows = [row for row in ratings.annotations if (row["annotator"], row["task_id"]) == (name, task)]
+    return {(row["response_id"], n): x for row in rows for n, x in enumerate(row["scores"]) if x is not None}
+
+
+def share(truths: list[bool]) -> float | None:
+    return sum(truths) / len(truths) if truths else None
+
+
+def controls_by_loops(ratings: Ratings, name: str) -> dict[str, float | None]:
+    gold, again = [], []
+    before = {row["response_id"]: row["scores"] for row in ratings.annotations if row["annotator"] == name}
+    for row in (row for row in ratings.controls if row["annotator"] == name):
+        wanted = row["expected"] if row["kind"] == "gold" else before[row["of_response_id"]]
+        pairs = [(x, y) for x, y in zip(row["scores"], wanted, strict=True) if x is not None and y is not None]
+        (gold if row["kind"] == "gold" else again).extend(x == y for x, y in pairs)
+    return {"gold_accuracy": share(gold), "self_consistency": share(again)}
+
+
+def copies_by_loops(ratings: Ratings, name: str) -> dict[str, Any]:
+    names = sorted({row["annotator"] for row in ratings.annotations})
+    pairs = {}
+    for one, other in itertools.combinations(names, 2):
+        both = [(scores_of(ratings, one, task), scores_of(ratings, other, task)) for task in ratings.tasks]
+        same = [left == right for left, right in both if left and right]
+        if len(same) >= TrustRules().min_shared_tasks:
+            pairs[one, other] = same
+    own = {pair: same for pair, same in pairs.items() if name in pair}
+    likest = min(own, key=lambda pair: (-sum(own[pair]) / len(own[pair]), -len(own[pair]), pair))
+    rest = [truth for pair, same in pairs.items() if pair != likest for truth in same]
+    other = next(one for one in likest if one != name)
+    return {
+        "identical": share(own[likest]),
+        "shared_tasks": len(own[likest]),
+        "identical_by_chance": share(rest),
+        "identical_with": other,
+    }
 
 
 def flawed_panel(seed: int, tasks: int) -> Ratings:
