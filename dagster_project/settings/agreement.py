@@ -23,7 +23,9 @@ class TrustRules(Strict):
     max_deviation: float | None = Field(default=1.25, gt=0, description="mean absolute distance from the others' mean")
     max_bias: float | None = Field(default=0.9, gt=0, description="absolute mean signed distance from the others")
     max_straight_lining: float | None = Field(default=0.6, gt=0, le=1, description="tasks rated with one number")
-    max_identical: float | None = Field(default=0.8, gt=0, le=1, description="shared tasks rated as another, beyond chance")
+    max_identical: float | None = Field(
+        default=0.8, gt=0, le=1, description="shared tasks rated as another, beyond chance"
+    )
     min_shared_tasks: int = Field(default=6, ge=2, description="shared tasks before copying is judged")
     min_seconds: float | None = Field(default=None, gt=0, description="median time for a task, where the vendor tells")
     min_agreement: float | None = Field(default=None, gt=0, le=1, description="against the upper end of its interval")

@@ -42,6 +42,12 @@ class Source(Strict):
 
 
 Sources = dict[str, Source]
+OPTIONAL_FIELDS = frozenset(
+    {"flags", "preference", "justification", "revision", "withdrawn", "round", "guideline_version", "seconds"}
+    | {"simulated"}
+)
+"""Fields whose columns need not be in every file."""
+TIMES_IN_SECONDS = "unix"
 
 
 class Long(Strict):
@@ -73,7 +79,7 @@ class Mapping(Strict):
     words: dict[str, int | str | None] = Field(default_factory=dict, description="for all attributes")
     missing: tuple[str, ...] = Field(default=("N/A", "NA"), description="also before a reason in brackets")
     timezone: str | None = Field(default=None, description="of times without an offset, such as Europe/Berlin")
-    time_format: str | None = Field(default=None, description="as in strptime, such as %d/%m/%Y %H:%M")
+    time_format: str | None = Field(default=None, description="as in strptime, or `unix`: seconds since 1970")
     encoding: str = Field(default="utf-8", description="of texts without a byte order mark")
     delimiter: str | None = Field(default=None, min_length=1, max_length=1, description="found out if left out")
     sheet: str | None = Field(default=None, description="of a workbook; the first if left out")
@@ -108,6 +114,14 @@ class Mapping(Strict):
 
     def named(self) -> set[str]:
         """Return the names of all fields that something is mapped to."""
-        groups = (self.fields, *self.annotators, *self.responses)
-        names = {name for group in groups for name in group}
+        names = {name for group in self._groups() for name in group}
         return names | set(self.long.names.values()) if self.long else names
+
+    def needed_columns(self) -> tuple[str, ...]:
+        """Return the columns of a table without which a row is no annotation: of ratings, and of whose they are."""
+        sources = [source for group in self._groups() for name, source in group.items() if name not in OPTIONAL_FIELDS]
+        paths = [source.path for source in (*sources, *((self.long.rating,) if self.long else ())) if source.path]
+        return tuple(dict.fromkeys([*paths, *((self.long.attribute,) if self.long else ())]))
+
+    def _groups(self) -> tuple[Sources, ...]:
+        return (self.fields, *self.annotators, *self.responses)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from dagster_project.vendors.canonical import Cells, Defect, Row
+from dagster_project.vendors.canonical import REQUIRED_FIELDS, Cells, Defect, Row
 from dagster_project.vendors.jsonl import CUT_ROW, LONGEST_ROW
 
 NOT_CSV = Defect(
@@ -120,18 +120,20 @@ def _named(header: list[str], cells: list[str] | None) -> Cells | Defect:
 
 def header_defect(header: list[str], required: Collection[str]) -> Defect | None:
     """Name what the header lacks, never what it has: without a header, that would be a row."""
-    if missing := [name for name in required if name not in header]:
+    if missing := [name for name in required if name not in {*header, *numbered_names(header)}]:
         return Defect(
             "missing_columns",
             f"the header lacks {', '.join(f'`{name}`' for name in missing)}: no row of this file was read. "
-            "Put the column names in the first line, separated by commas, and deliver the file again.",
+            "Put the column names in the first line, separated by commas, and deliver the file again; or, if the "
+            "vendor's columns are called otherwise, say so in its `mapping` in vendors.yaml.",
         )
-    known = {**Row.model_fields, **dict.fromkeys(required)} if required else {}
-    if twice := [name for name in known if header.count(name) > 1]:
+    # in a row of Steerworks' own shape, fields that may be left out must not stand there twice either
+    known = [*Row.model_fields, *required] if set(REQUIRED_FIELDS) <= set(required) else required
+    if twice := [name for name in dict.fromkeys(known) if header.count(name) > 1]:
         return Defect(
             "repeated_columns",
             f"the header has {', '.join(f'`{name}`' for name in twice)} more than once: no row of this file was read. "
-            "Leave one of each, and deliver the file again.",
+            "Leave one of each, and deliver the file again; or map `name[1]`, `name[2]` … in vendors.yaml.",
         )
     return None
 

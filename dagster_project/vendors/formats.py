@@ -53,7 +53,7 @@ class Format:
 
     def annotations(self, file: Plain) -> Iterator[Found]:
         """Yield the annotations of a file, in its order; those of `long` rows in the order of their ids."""
-        rows = self.reader(file)(file.path, self.required if self.is_own else ())
+        rows = self.reader(file)(file.path, self._columns())
         if self.is_own:
             yield from (Found(number, number, cells) for number, cells in rows)
             return
@@ -84,6 +84,12 @@ class Format:
         if file.suffix in JSON_LINES:
             return read_jsonl
         return csv_reader if file.suffix == ".csv" else _by_content(file.path) or csv_reader
+
+    def _columns(self) -> tuple[str, ...]:
+        """Return the columns without which no table of this vendor can be read."""
+        if self.vendor.mapping:
+            return self.vendor.mapping.needed_columns()
+        return self.required if self.is_own else ()
 
     def _unfolded(
         self, file: Plain, rows: Iterator[tuple[int, Cells | Defect]]

@@ -15,14 +15,25 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dagster_project.settings import Rubric
+from dagster_project.settings.mappings import TIMES_IN_SECONDS, Source, Sources
 from dagster_project.settings.mappings import Mapping as Spec
-from dagster_project.settings.mappings import Source, Sources
 from dagster_project.settings.rubric import Scale
 from dagster_project.vendors.canonical import BrokenRowError, Cells, Defect, Row, is_empty
 
 NO_LIST = Defect("no_list", "there is no list at the path that `mapping.each` of vendors.yaml gives.")
+NOBODY = Defect("not_annotated", "the columns of all annotators are empty in this row: nothing was rated in it.")
+NO_TIME = Defect(
+    "bad_time",
+    "`submitted_at` is no ISO 8601 time. Say in `mapping.time_format` of vendors.yaml how it is written, such as "
+    "%d/%m/%Y %H:%M, or `unix` for seconds since 1970.",
+)
+NO_OFFSET = Defect(
+    "bad_time",
+    "`submitted_at` has no offset. Say in `mapping.timezone` of vendors.yaml by which clock it is: Europe/Berlin, say.",
+)
 FIELDS = frozenset({*Row.model_fields, "position"})
 """What is no rating; its words are taken at once, those of ratings when the rubric is known."""
+_WHOSE = frozenset({"task_id", "response_id", "position", "annotator", "submitted_at"})
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 _PLAIN_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}([.,][0-9]{1,9})?\s*")
 
@@ -39,7 +50,10 @@ class Columns:
             if isinstance(place, Defect):
                 yield place
                 continue
-            for by in self.spec.annotators or ({},):
+            by_whom = [by for by in self.spec.annotators or ({},) if self._says_anything(place, by)]
+            if not by_whom:
+                yield NOBODY
+            for by in by_whom:
                 for position, of in enumerate(self.spec.responses or ({},), start=1):
                     sources = {**self.spec.fields, **by, **of}
                     yield self._annotation(place, sources, position), sources
@@ -69,6 +83,11 @@ class Columns:
             return
         for element in elements:
             yield _replaced(row, self.spec.each.split("."), element)
+
+    def _says_anything(self, row: Cells, by: Sources) -> bool:
+        """Say whether an annotator's own columns hold anything: where few of many rate a row, the others' are empty."""
+        own = [source for name, source in by.items() if name not in _WHOSE and source.path]
+        return not own or any(not is_empty(self._value(row, source)) for source in own)
 
     def _annotation(self, row: Cells, sources: Sources, position: int) -> Cells:
         cells = {
@@ -106,17 +125,28 @@ class Columns:
         return meant if meant is not value or theirs is None else _laid_over(name, value, theirs, scale)
 
     def _moment(self, value: Any) -> Any:
-        """Return a time with its offset, as far as the mapping says how; the rest is for the row's rules."""
-        if not isinstance(value, str):
+        """Return a time with its offset.
+
+        Raises:
+            BrokenRowError: it is none, as far as the mapping says how to read it.
+        """
+        if is_empty(value):
             return value
         try:
-            form = self.spec.time_format
-            moment = datetime.strptime(value.strip(), form) if form else datetime.fromisoformat(value.strip())  # noqa: DTZ007
-        except ValueError:
-            return value
+            moment = self._read_time(str(value).strip())
+        except (ValueError, OverflowError, OSError):
+            raise BrokenRowError([NO_TIME]) from None
         if moment.tzinfo is None and self.spec.timezone:
             moment = moment.replace(tzinfo=ZoneInfo(self.spec.timezone)).astimezone(UTC)
+        if moment.tzinfo is None:
+            raise BrokenRowError([NO_OFFSET])
         return moment.isoformat()
+
+    def _read_time(self, value: str) -> datetime:
+        form = self.spec.time_format
+        if form == TIMES_IN_SECONDS:
+            return datetime.fromtimestamp(float(value), UTC)
+        return datetime.strptime(value, form) if form else datetime.fromisoformat(value)  # noqa: DTZ007
 
 
 def value_at(row: Any, path: str) -> Any:

@@ -17,8 +17,9 @@ from typing import Any
 
 import polars as pl
 
+from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
-from dagster_project.settings import Settings
+from dagster_project.settings import Settings, Vendor
 from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk, Sure
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.canonical import (
@@ -35,6 +36,7 @@ from dagster_project.vendors.canonical import (
 from dagster_project.vendors.formats import Format, Found
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.jsonl import LineBlock, line_blocks, read_jsonl, read_line
+from dagster_project.vendors.mapping import FIELDS
 from dagster_project.vendors.redaction import without_identities
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
@@ -104,6 +106,7 @@ class Sorter:
         """
         spec = settings.vendors.vendors[vendor]
         demands = {slug: _demands(lake, settings, slug, vendor) for slug in settings.campaigns_of(vendor)}
+        _require_known_fields(spec, vendor, demands)
         required = (*REQUIRED_FIELDS, *_shared_attributes(demands))
         max_unpacked = int(settings.vendors.max_unpacked_gb * GIGABYTE)
         return cls(pseudonyms, demands, _known_tasks(lake, list(demands)), Format(spec, required), max_unpacked)
@@ -206,7 +209,7 @@ class Sorter:
             rows.names.add(str(cells["annotator"]).strip())
         known = self._tasks.get(str(cells.get("task_id", "")).strip())
         if known is None:
-            defect = NO_TASK if is_empty(cells.get("task_id")) else UNKNOWN_TASK
+            defect = _no_task(found) if is_empty(cells.get("task_id")) else UNKNOWN_TASK
             rows.broken.append(Broken(None, found.number, found.row, defect, self._text(cells, None)))
             return
         campaign, responses = known
@@ -251,6 +254,30 @@ class Sorter:
         if words and len(row.annotator) >= SHORTEST_TELLING_ID:
             words = words.replace(row.annotator, pseudonym)
         return {"annotator": pseudonym, "justification": words}
+
+
+def _no_task(found: Found) -> Defect:
+    """Return what is wrong with a row without a task; of a mapped one, where the task was looked for."""
+    source = found.sources["task_id"] if found.sources else None
+    if source is None:
+        return NO_TASK
+    where = source.path or source.template
+    return Defect(
+        NO_TASK.rule,
+        f"`task_id` is missing or empty: `mapping` of vendors.yaml looks for it at `{where}`. Mend the mapping and "
+        "take the file again (`steerworks quarantine retake`), or give the task's id there.",
+    )
+
+
+def _require_known_fields(spec: Vendor, vendor: str, demands: Mapping[str, Demands]) -> None:
+    """Raise if a mapping names what is no field of an annotation: its ratings would be lost without a word."""
+    attributes = {name for demand in demands.values() for name in demand.rubric.names}
+    if spec.mapping and (strangers := sorted(spec.mapping.named() - attributes - FIELDS)):
+        raise SteerworksError(
+            f"vendors.yaml: vendor `{vendor}`: mapping: no field and no attribute of its campaigns' rubrics is called "
+            f"{', '.join(f'`{name}`' for name in strangers)}. There are: {', '.join(sorted(attributes | FIELDS))}. "
+            "Mend it, and start again; nothing was taken in."
+        )
 
 
 def _demands(lake: Lake, settings: Settings, campaign: str, vendor: str) -> Demands:
