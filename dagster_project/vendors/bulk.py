@@ -17,7 +17,6 @@ from typing import Literal
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dagster_project.vendors.canonical import Demands, is_worker_id
 from dagster_project.vendors.identities import Pseudonyms
@@ -195,7 +194,7 @@ class Bulk:
         return self._columns(good, demands)
 
     def _columns(self, rows: pl.DataFrame, demands: Demands) -> pl.DataFrame:
-        moments = pc.cast(rows["submitted_at"].to_arrow(), pa.timestamp("us", "UTC"))
+        moments = rows["submitted_at"].to_arrow().cast(pa.timestamp("us", "UTC"))
         return rows.select(
             "place",
             "task_id",
@@ -227,7 +226,7 @@ class Bulk:
 def _is_plain(table: pa.Table) -> bool:
     """Say whether fields that no rule knows hold no objects, and numbers are numbers: the parser lets NaN pass."""
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
-        if pa.types.is_floating(kind) and not pc.all(pc.is_finite(table[name])).as_py():
+        if pa.types.is_floating(kind) and not pl.Series(name, table[name]).is_finite().all():
             return False
         if name != "flags" and pa.types.is_nested(kind):
             return False
