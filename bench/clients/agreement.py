@@ -58,8 +58,7 @@ def _counts(part: Path) -> pl.DataFrame:
         }
         for name, path in files.items():
             session.connection.execute(f"create view {name} as from read_parquet('{path}')")
-        decide_fates(session, POLICY, closed=True)
-        return count_agreement(session, POLICY, fixed_slots=False)
+        return count_agreement(decide_fates(session, POLICY, closed=True), POLICY)
 
 
 def _scan(part: Path) -> int:

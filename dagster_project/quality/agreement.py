@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality.ballots import pack_ballots
-from dagster_project.quality.counts import added, count_agreement
+from dagster_project.quality.ballots import load_ballots, number_ratings
+from dagster_project.quality.counts import KEYS, Filtered, added, count_agreement, count_slots
 from dagster_project.quality.figures import Resampling, figures_of
 from dagster_project.quality.provenance import made_from
 from dagster_project.settings import AgreementPolicy, Settings
@@ -51,7 +52,7 @@ def measure_agreement(lake: Lake, settings: Settings, campaign: str) -> Agreemen
         session.frame("rubric", rubric)
         counts = counts_of_retained(session, policy, fixed_slots=fixed_slots)
     figures = figures_from(counts, rubric, policy, fixed_slots=fixed_slots)
-    for table, rows in (("agreement", figures), ("agreement_counts", counts)):
+    for table, rows in (("agreement", figures), ("agreement_counts", counts.sort(KEYS))):
         lake.write(table, partition, rows.with_columns(campaign=pl.lit(campaign)), provenance[table])
     return _summary(figures, "fixed_slots" if fixed_slots else "pooled")
 
@@ -72,9 +73,22 @@ def agreement_over(lake: Lake, settings: Settings, campaigns: list[str]) -> pl.D
 
 def counts_of_retained(session: Session, policy: AgreementPolicy, *, fixed_slots: bool) -> pl.DataFrame:
     """Return the counts of ``retained_annotations``, also known as ``annotations``, real and shuffled."""
-    session.create("fates", "quality/retained_fates")
-    pack_ballots(session, policy)
-    return count_agreement(session, policy, fixed_slots=fixed_slots)
+    number_ratings(session)
+    filtered = _filtered(session)
+    counts = count_agreement(filtered, policy)
+    return pl.concat([counts, count_slots(session, filtered)]) if fixed_slots else counts
+
+
+def _filtered(session: Session) -> Filtered:
+    """Return the ballots with the steps that the filter found."""
+    ballots = load_ballots(session)
+    found = session.query("quality/retained_steps")
+    places = ballots.place_of(found["task"].to_numpy(), found["annotator"].to_numpy())
+    steps = np.zeros(ballots.present.shape, np.uint8)
+    steps[found["position"].to_numpy() - 1, places] = found["step"].to_numpy()
+    stands = np.zeros(len(ballots.task), bool)
+    stands[places] = found["stands"].to_numpy()
+    return Filtered(ballots, steps, stands)
 
 
 def figures_from(

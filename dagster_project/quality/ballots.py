@@ -1,20 +1,140 @@
-"""Packing the scores of a task into ballots: whole numbers that are compared by operations on bits.
+"""Ballots: what annotators gave, as arrays, an annotator's ratings of a whole task at a time.
 
-Belongs here: which statements that takes. Does not belong here: how it is done, which ``sql/quality/ballots.sql`` says,
-and what is made of ballots (`selection`, `counts`).
+The set work of the policy is SQL. What is left is arithmetic on small panels of annotators (which of them agree best,
+how often two of them gave which scores), done over and over for shuffled ratings: of that, arrays take a twentieth of
+the time.
+Belongs here: numbering tasks and annotators, and the arrays. Does not belong here: what is made of them (`selection`,
+`shuffling`, `counts`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from dagster_project.lake import Session
-from dagster_project.settings import AgreementPolicy
+
+Scores = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.int64]
+Steps = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+BUCKETS = 200
+"""Tasks fall into so many buckets by a hash of their id; counts are kept apart by bucket, for intervals."""
 
 
-def pack_ballots(session: Session, policy: AgreementPolicy) -> None:
-    """Make ``ballots``, ``places`` and ``masks`` from ``annotations`` and ``rubric``.
+@dataclass(frozen=True)
+class Scale:
+    """What is rated: attributes by name, which of them decide, and the scale's levels."""
+
+    attributes: tuple[str, ...]
+    decides: Mask
+    lowest: int
+    levels: int
+
+
+@dataclass(frozen=True)
+class Ballots:
+    """n ballots, sorted by task and then by annotator, whose numbers follow their sorted ids.
+
+    Attributes:
+        task: shape (n,): number of the task.
+        annotator: shape (n,): number of the annotator.
+        scores: shape (responses, attributes, n): steps above the lowest level; the number of levels where there is no
+            score.
+        present: shape (responses, n): whether the annotator has rated the response at all.
+        task_keys: by number of the task, a hash of its id.
+        annotator_keys: by number of the annotator, a hash of the id.
+    """
+
+    scale: Scale
+    task: Places
+    annotator: Places
+    scores: Scores
+    present: Mask
+    task_keys: npt.NDArray[np.uint64]
+    annotator_keys: npt.NDArray[np.uint64]
+
+    @cached_property
+    def bucket(self) -> Places:
+        """Shape (n,): the bucket of each ballot's task."""
+        return (self.task_keys % np.uint64(BUCKETS)).astype(np.int64)[self.task]
+
+    def place_of(self, task: Places, annotator: Places) -> Places:
+        """Return where the ballots of these tasks and annotators stand; each must be there."""
+        return np.searchsorted(self._codes(self.task, self.annotator), self._codes(task, annotator))
+
+    def permuted(self, source: Places) -> Ballots:
+        """Return the same seats with other ballots: the scores of ``source``, shape (n,)."""
+        return replace(self, scores=np.take(self.scores, source, axis=2))
+
+    def _codes(self, task: Places, annotator: Places) -> Places:
+        return task.astype(np.int64) * len(self.annotator_keys) + annotator
+
+
+def number_ratings(session: Session) -> None:
+    """Make ``numbered_tasks``, ``numbered_annotators`` and ``numbered_ratings`` from ``annotations``, ``rubric``."""
+    for name in ("numbered_tasks", "numbered_annotators", "numbered_ratings"):
+        session.create(name, f"quality/{name}")
+
+
+def load_ballots(session: Session) -> Ballots:
+    """Return the ballots of what `number_ratings` made.
 
     Raises:
-        duckdb.Error: a score lies above the scale.
+        ValueError: a score lies outside the scale, or a list of scores is not as long as the rubric.
     """
-    for name in ("ballot_layout", "ballots", "places", "masks"):
-        session.create(name, f"quality/{name}", policy.model_dump())
+    scale = _scale(session)
+    ratings = session.query("quality/rated_scores").to_arrow()
+    task, annotator, position = (ratings[name].to_numpy().astype(np.int64) for name in _KEYS)
+    task_keys, annotator_keys = (session.query(f"quality/{name}_keys")["key"].to_numpy() for name in _KEYS[:2])
+    given = _given(ratings["scores"], scale, len(task))
+    codes = task * len(annotator_keys) + annotator
+    order = np.argsort(codes, kind="stable")
+    first = np.diff(codes[order], prepend=-1) > 0
+    place = np.empty(len(codes), np.int64)
+    place[order] = np.cumsum(first) - 1
+    responses = int(position.max(initial=1))
+    scores = np.full((responses, len(scale.attributes), int(first.sum())), scale.levels, np.uint8)
+    present = np.zeros((responses, scores.shape[2]), bool)
+    for response in range(responses):
+        of = position == response + 1
+        scores[response][:, place[of]] = given[of].T
+        present[response, place[of]] = True
+    seats = order[first]
+    return Ballots(scale, task[seats], annotator[seats], scores, present, task_keys, annotator_keys)
+
+
+_KEYS = ("task", "annotator", "position")
+
+
+def panels(task: Places) -> Iterator[Places]:
+    """Yield the places of tasks with the same number of ballots together, shape (tasks, ballots); tasks are sorted."""
+    starts = np.flatnonzero(np.diff(task, prepend=-1))
+    sizes = np.diff(starts, append=len(task))
+    for size in np.flatnonzero(np.bincount(sizes)):
+        yield starts[sizes == size][:, None] + np.arange(size)
+
+
+def _scale(session: Session) -> Scale:
+    rows = session.query("quality/attribute_names")
+    lowest, highest = (int(rows[name][0]) for name in ("lowest", "highest"))
+    return Scale(tuple(rows["attribute"]), rows["decides"].to_numpy(), lowest, highest - lowest + 1)
+
+
+def _given(scores: pa.ChunkedArray, scale: Scale, rows: int) -> Scores:
+    """Return lists of scores as steps above the lowest level, shape (rows, attributes)."""
+    values = pc.list_flatten(scores)
+    if len(values) != rows * len(scale.attributes):
+        raise ValueError(f"some annotations do not have {len(scale.attributes)} scores, one for each attribute")
+    filled = pc.fill_null(values.cast(pa.int16()), scale.lowest + scale.levels)
+    steps: npt.NDArray[np.int16] = filled.to_numpy() - scale.lowest
+    if len(steps) and not 0 <= steps.min() <= steps.max() <= scale.levels:
+        raise ValueError(f"a score lies outside the scale from {scale.lowest} to {scale.lowest + scale.levels - 1}")
+    return steps.astype(np.uint8).reshape(rows, len(scale.attributes))

@@ -47,9 +47,9 @@ def compare_policies(
             session.table(lake, table, partition)
         session.frame("rubric", rubric)
         for name, policy in (("first_fates", first), ("second_fates", second)):
-            decide_fates(session, policy, closed=lake.exists("campaign_closings", partition))
+            filtered = decide_fates(session, policy, closed=lake.exists("campaign_closings", partition))
             session.frame(name, session.arrow("fates"))
-            counts = count_agreement(session, policy, fixed_slots=False)
+            counts = count_agreement(filtered, policy)
             figures.append(figures_from(counts, rubric, policy, fixed_slots=False))
         fates, annotators = (session.query(f"quality/policy_{name}") for name in ("fates", "annotators"))
     return Comparison((figures[0], figures[1]), fates, annotators)

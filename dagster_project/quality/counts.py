@@ -2,114 +2,249 @@
 
 Every figure of agreement is computed from these counts (`statistics`), so what many campaigns or batches give together
 takes only their counts, added. They are whole numbers; nothing is rounded on the way.
-Belongs here: which statements make the counts. Does not belong here: what is computed from them.
+Belongs here: counting. Does not belong here: what is computed from counts.
 """
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from dagster_project.lake import Session
-from dagster_project.quality.selection import choose_anew
+from dagster_project.quality.ballots import BUCKETS, Ballots, Mask, Places, Scores, Steps, panels
+from dagster_project.quality.selection import choose
+from dagster_project.quality.shuffling import Deck
 from dagster_project.settings import AgreementPolicy
 
+Counts = npt.NDArray[np.int64]
+
 STEPS = ("collected", "trusted", "closest", "retained")
-BUCKETS = 200
+COLLECTED, TRUSTED, CLOSEST, RETAINED = range(1, 5)
 REAL = 0
 """Number of the shuffle that is none."""
-MOST_ABREAST = 5
-MOST_VOTED_LEVELS = 21
-"""Levels whose votes, three bits each, fit into 64 bits; with more, no task is counted side by side."""
+AT_ONCE = 32_768
+"""Tasks whose pairs are counted at a time, so that they stay in the processor's cache."""
 
 KEYS = ["shuffle", "stage", "bucket", "attribute", "quantity", "slots", "raters", "first", "second"]
 
 
-def count_agreement(session: Session, policy: AgreementPolicy, *, fixed_slots: bool) -> pl.DataFrame:
-    """Return all counts of ``ballots`` and their ``fates``, one row for each of `KEYS`, with their ``count``.
+@dataclass(frozen=True)
+class Filtered:
+    """Ballots, the last step that each rating passes, shape (responses, n), and which ballots stood for selection."""
 
-    Needs ``places``, ``masks``, ``ballot_layout`` and ``rubric`` beside them.
-    """
-    [levels] = session.query("quality/ballot_layout")["levels"]
-    parameters = {
-        "most_abreast": MOST_ABREAST if levels <= MOST_VOTED_LEVELS else 0,
-        "closest": policy.closest,
+    ballots: Ballots
+    steps: Steps
+    stands: Mask
+
+
+def count_agreement(filtered: Filtered, policy: AgreementPolicy) -> pl.DataFrame:
+    """Return all counts, one row for each of `KEYS` in no order, with their ``count``."""
+    if not len(filtered.ballots.task):
+        return NONE
+    trusted = filtered.steps.max(axis=0) >= TRUSTED
+    deck = Deck(filtered.ballots, trusted)
+    unchosen = np.where(filtered.ballots.present & trusted, TRUSTED, 0).astype(np.uint8)
+
+    def counted(shuffle: int) -> pl.DataFrame:
+        if shuffle == REAL:
+            return pl.concat(_counts(filtered.ballots, filtered.steps, REAL, COLLECTED))
+        dealt = filtered.ballots.permuted(deck.dealt(policy.seed, shuffle))
+        steps = np.where(filtered.stands, choose(dealt, filtered.stands, policy), unchosen)
+        return pl.concat(_counts(dealt, steps, shuffle, TRUSTED))
+
+    # Arrays are worked on without the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return pl.concat(threads.map(counted, range(policy.shuffles + 1)))
+
+
+def count_slots(session: Session, filtered: Filtered) -> pl.DataFrame:
+    """Return the counts of each pair of fixed annotators, in the same shape, from what `number_ratings` made."""
+    responses, places = np.nonzero(filtered.ballots.present)
+    of = {
+        "task": filtered.ballots.task[places].astype(np.int32),
+        "annotator": filtered.ballots.annotator[places].astype(np.int32),
+        "position": (responses + 1).astype(np.int8),
+        "step": filtered.steps[responses, places],
     }
-    for name in ("rated", "abreast", "crowds", "slots"):
-        session.create(name, f"quality/{name}", parameters)
-    real = [
-        *_pairs(session, REAL, from_step=1),
-        *(_slots(session, step) for step in range(1, len(STEPS) + 1) if fixed_slots),
-        _sizes(session.query("quality/size_counts"), REAL),
+    session.frame("steps", pl.DataFrame(of))
+    found = [
+        session.query("quality/slot_counts", {"step": step, "buckets": BUCKETS}).with_columns(step=pl.lit(step))
+        for step in range(COLLECTED, RETAINED + 1)
     ]
-    shuffled = [
-        counts
-        for shuffle in range(1, policy.shuffles + 1)
-        for counts in _shuffled(session, policy, parameters, shuffle)
-    ]
-    return _named(session, pl.concat([*real, *shuffled])).sort(KEYS)
+    names = dict(enumerate(filtered.ballots.scale.attributes, 1))
+    return pl.concat(found).select(
+        pl.lit(REAL, pl.Int32).alias("shuffle"),
+        pl.col("step").replace_strict(dict(enumerate(STEPS, 1)), return_dtype=pl.String).alias("stage"),
+        pl.col("bucket").cast(pl.Int32),
+        pl.col("position").replace_strict(names, return_dtype=pl.String).alias("attribute"),
+        pl.lit("slots").alias("quantity"),
+        "slots",
+        pl.lit(2, pl.Int32).alias("raters"),
+        pl.col("first", "second").cast(pl.Int32),
+        pl.col("count").cast(pl.Int64),
+    )
 
 
 def added(counts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Return the counts of several campaigns or batches as those of one."""
-    return pl.concat(counts).group_by(KEYS).agg(pl.col("count").sum()).sort(KEYS)
+    """Return the counts of several campaigns or batches as those of one, in no order."""
+    return pl.concat(counts).group_by(KEYS).agg(pl.col("count").sum())
 
 
-def _shuffled(
-    session: Session, policy: AgreementPolicy, parameters: dict[str, int], shuffle: int
-) -> list[pl.DataFrame]:
-    dice = random.Random(f"{policy.seed}|{shuffle}")  # noqa: S311 - seeded, and no secret
-    names = ("task_factor", "task_shift", "annotator_factor", "annotator_shift")
-    factors = {name: dice.randrange(1, 2**31 - 1) for name in names}
-    for name in ("drawn", "dealt", "dealt_abreast"):
-        session.create(name, f"quality/{name}", parameters | factors)
-    session.create("panels", "quality/dealt_panels", parameters)
-    session.create("seats", "quality/dealt_seats")
-    choose_anew(session, policy)
-    session.create("abreast", "quality/shuffled_abreast")
-    session.create("crowds", "quality/shuffled_crowds", parameters)
-    sizes = session.query("quality/shuffled_sizes")
-    return [*_pairs(session, shuffle, from_step=2), _sizes(sizes, shuffle)]
+def _counts(ballots: Ballots, steps: Steps, shuffle: int, from_step: int) -> Iterator[pl.DataFrame]:
+    for step in range(from_step, RETAINED + 1):
+        yield _sizes(ballots, steps, shuffle, step)
+    # All that pass step 3 in a task pass it together, so those who pass step 4 too are counted once.
+    found = {step: _pairs(ballots, steps >= step if step < CLOSEST else steps == step) for step in range(from_step, 5)}
+    found[CLOSEST] = [_sum(*tables) for tables in zip(found[CLOSEST], found[RETAINED], strict=True)]
+    for step, tables in found.items():
+        for attribute, table in zip(ballots.scale.attributes, tables, strict=True):
+            yield _rows(table, shuffle, step, attribute)
 
 
-def _pairs(session: Session, shuffle: int, from_step: int) -> Iterator[pl.DataFrame]:
-    for step in range(from_step, len(STEPS) + 1):
-        # The last two steps concern the same annotators, whose votes say which of them they pass.
-        if step < len(STEPS):
-            session.create("votes", "quality/votes", {"step": step})
-        counts = session.query("quality/pair_counts", {"step": step})
-        yield _keyed(counts.with_columns(quantity=pl.lit("pairs")), shuffle, step)
+def _pairs(ballots: Ballots, passing: Mask) -> list[Counts]:
+    """Return for each attribute how often two passing annotators of a response gave which levels.
+
+    Tables are of shape (buckets, raters, levels, levels). Of an unordered pair the lower level comes first. Responses
+    with one rater count the score itself, as (…, 1, level, level).
+    """
+    panels_of = _panels(ballots, passing)
+    most = max((len(places) for _, places in panels_of), default=1)
+    tables = []
+    for position in range(len(ballots.scale.attributes)):
+        table = _PairTable(most, ballots.scale.levels)
+        for response, places in panels_of:
+            for start in range(0, places.shape[1], AT_ONCE):
+                some = places[:, start : start + AT_ONCE]
+                table.add(ballots.scores[response, position][some], ballots.bucket[some[0]])
+        tables.append(table.unordered())
+    return tables
 
 
-def _slots(session: Session, step: int) -> pl.DataFrame:
-    counts = session.query("quality/slot_counts", {"step": step})
-    return _keyed(counts.with_columns(quantity=pl.lit("slots"), raters=pl.lit(2)), REAL, step)
+def _panels(ballots: Ballots, passing: Mask) -> list[tuple[int, Places]]:
+    """Return, for each response, the places of the passing ballots of tasks with as many of them, (ballots, tasks)."""
+    found: list[tuple[int, Places]] = []
+    for response, of in enumerate(passing):
+        if response and np.array_equal(of, passing[response - 1]):
+            found += [(response, places) for before, places in found if before == response - 1]
+        else:
+            seats = np.flatnonzero(of)
+            found += [(response, np.ascontiguousarray(seats[places].T)) for places in panels(ballots.task[seats])]
+    return found
 
 
-def _sizes(sizes: pl.DataFrame, shuffle: int) -> pl.DataFrame:
-    long = sizes.unpivot(
-        ["tasks", "annotations"], index=["step", "bucket"], variable_name="quantity", value_name="count"
+class _PairTable:
+    """Ordered pairs of levels by bucket and number of raters; who gave no score counts as one level more."""
+
+    def __init__(self, most_raters: int, levels: int) -> None:
+        self._levels = levels
+        self._pairs = np.zeros((BUCKETS, most_raters + 1, levels + 1, levels + 1), np.int64)
+        self._alone = np.zeros((BUCKETS, levels + 1), np.int64)
+
+    def add(self, given: Scores, bucket: Places) -> None:
+        """Add the pairs of some panels: ``given`` is of shape (raters, tasks), ``bucket`` of shape (tasks,)."""
+        raters = (given != self._levels).sum(axis=0, dtype=np.uint16)
+        cells = (bucket * self._pairs.shape[1] + raters) * (self._levels + 1) ** 2
+        firsts, seconds = cells + given * np.int64(self._levels + 1), given.astype(np.int64)
+        for one, other in combinations(range(len(given)), 2):
+            _tally(self._pairs, firsts[one] + seconds[other])
+        alone = np.flatnonzero(raters == 1)
+        _tally(self._alone, bucket[alone] * (self._levels + 1) + seconds[:, alone].min(axis=0, initial=self._levels))
+
+    def unordered(self) -> Counts:
+        """Return the counts of levels that were given."""
+        between = self._pairs[:, :, : self._levels, : self._levels]
+        pairs = np.triu(between) + np.triu(between.swapaxes(-1, -2), 1)
+        level = np.arange(self._levels)
+        pairs[:, 1, level, level] = self._alone[:, : self._levels]
+        return pairs
+
+
+def _tally(table: Counts, cells: Places) -> None:
+    """Add one to each cell, by its number in the whole table, as often as it is named."""
+    flat = table.reshape(-1)
+    if len(flat) > 4 * len(cells):
+        np.add.at(flat, cells, 1)
+    else:
+        flat += np.bincount(cells, minlength=len(flat))
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    """Return the sum of two tables, of which one may know more raters."""
+    table = np.zeros((BUCKETS, max(one.shape[1], other.shape[1]), *one.shape[2:]), np.int64)
+    for part in (one, other):
+        table[:, : part.shape[1]] += part
+    return table
+
+
+def _rows(table: Counts, shuffle: int, step: int, attribute: str) -> pl.DataFrame:
+    bucket, raters, first, second = np.nonzero(table)
+    return _keyed(
+        shuffle, step, attribute, "pairs", bucket, raters, first, second, table[bucket, raters, first, second]
     )
-    return _keyed(long.with_columns(position=pl.lit(0), raters=pl.lit(0), first=pl.lit(0), second=pl.lit(0)), shuffle)
 
 
-def _keyed(counts: pl.DataFrame, shuffle: int, step: int | None = None) -> pl.DataFrame:
+def _sizes(ballots: Ballots, steps: Steps, shuffle: int, step: int) -> pl.DataFrame:
+    """Return the tasks and the annotations that pass a step."""
+    passing = (steps >= step).sum(axis=0)
+    left = np.flatnonzero(passing)
+    first = left[np.diff(ballots.task[left], prepend=-1) > 0]
+    tasks = np.bincount(ballots.bucket[first], minlength=BUCKETS)
+    annotations = np.bincount(ballots.bucket, passing, minlength=BUCKETS).astype(np.int64)
+    nothing = np.zeros(BUCKETS, np.int64)
+    return pl.concat(
+        [
+            _keyed(shuffle, step, "*", name, np.arange(BUCKETS), nothing, nothing, nothing, found)
+            for name, found in (("tasks", tasks), ("annotations", annotations))
+        ]
+    )
+
+
+def _keyed(
+    shuffle: int,
+    step: int,
+    attribute: str,
+    quantity: str,
+    bucket: Places,
+    raters: Places,
+    first: Places,
+    second: Places,
+    count: Counts,
+) -> pl.DataFrame:
     """Return counts with all their keys, in one shape."""
-    known = counts.with_columns(shuffle=pl.lit(shuffle), **({} if step is None else {"step": pl.lit(step)}))
-    if "slots" not in known.columns:
-        known = known.with_columns(slots=pl.lit(""))
-    numbers = ["shuffle", "step", "bucket", "position", "raters", "first", "second"]
-    return known.select(
-        *(pl.col(name).cast(pl.Int32) for name in numbers), "quantity", "slots", pl.col("count").cast(pl.Int64)
+    numbers = {"bucket": bucket, "raters": raters, "first": first, "second": second}
+    return pl.DataFrame({name: values.astype(np.int32) for name, values in numbers.items()} | {"count": count}).select(
+        pl.lit(shuffle, pl.Int32).alias("shuffle"),
+        pl.lit(STEPS[step - 1]).alias("stage"),
+        "bucket",
+        pl.lit(attribute).alias("attribute"),
+        pl.lit(quantity).alias("quantity"),
+        pl.lit("").alias("slots"),
+        "raters",
+        "first",
+        "second",
+        "count",
     )
 
 
-def _named(session: Session, counts: pl.DataFrame) -> pl.DataFrame:
-    """Return counts with the words for steps and attributes."""
-    attributes = {0: "*", **dict(session.query("quality/attribute_names").iter_rows())}
-    return counts.with_columns(
-        stage=pl.col("step").replace_strict(dict(enumerate(STEPS, 1)), return_dtype=pl.String),
-        attribute=pl.col("position").replace_strict(attributes, return_dtype=pl.String),
-    ).select(*KEYS, "count")
+NONE = pl.DataFrame(
+    schema={
+        "shuffle": pl.Int32,
+        "stage": pl.String,
+        "bucket": pl.Int32,
+        "attribute": pl.String,
+        "quantity": pl.String,
+        "slots": pl.String,
+        "raters": pl.Int32,
+        "first": pl.Int32,
+        "second": pl.Int32,
+        "count": pl.Int64,
+    }
+)
+"""No counts."""

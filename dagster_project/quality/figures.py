@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from dagster_project.quality.counts import BUCKETS, REAL, STEPS
+from dagster_project.quality.ballots import BUCKETS
+from dagster_project.quality.counts import REAL, STEPS
 from dagster_project.quality.statistics import OF_FIXED_SLOTS, POOLED, Array, Pairs, mean_over_slots, quotient
 
 PARADOX = 0.2

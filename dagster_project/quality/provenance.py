@@ -25,6 +25,10 @@ INPUTS = {
 """The tables of this package in the order in which they are made, with what each reads from the lake."""
 
 
+FORMULAS = ("ballots", "counts", "figures", "selection", "shuffling", "statistics")
+"""The modules that, beside the statements, say what becomes of ratings."""
+
+
 def made_from(lake: Lake, settings: Settings, campaign: str, table: str) -> str:
     """Return the hash of all that a table of a campaign would be made from now.
 
@@ -64,6 +68,6 @@ def _rules(lake: Lake, settings: Settings, campaign: str, table: str) -> dict[st
 
 def _code_version() -> str:
     """Return a hash over the package's version and the statements and formulas behind these tables."""
-    formulas = [Path(__file__).with_name(f"{name}.py") for name in ("counts", "figures", "selection", "statistics")]
+    formulas = [Path(__file__).with_name(f"{name}.py") for name in FORMULAS]
     behind = [*sorted((PROJECT_ROOT / "sql" / "quality").glob("*.sql")), *formulas]
     return digest([__version__, [[path.name, file_sha256(path)] for path in behind]])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality.ballots import pack_ballots
+from dagster_project.quality.ballots import Ballots, Steps, load_ballots, number_ratings, panels
+from dagster_project.quality.counts import COLLECTED, TRUSTED, Filtered
 from dagster_project.quality.provenance import made_from
-from dagster_project.quality.selection import choose, closest_parameters
+from dagster_project.quality.selection import choose, closest_sets
 from dagster_project.settings import AgreementPolicy, Settings
 from dagster_project.vendors import frozen_rubric
+
+LOWEST_PREFERENCE, PREFERENCES = -3, 7
+"""Preferences are whole numbers from -3 to 3."""
+ALL = np.array([True])
+"""Of the one field that a preference is, all decide."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +52,53 @@ def retain_annotations(lake: Lake, settings: Settings, campaign: str) -> Retenti
 def filter_annotations(session: Session, policy: AgreementPolicy, *, closed: bool) -> None:
     """Make ``retained_annotations`` from ``annotations``, ``annotation_tasks``, ``annotator_quality``, ``rubric``."""
     decide_fates(session, policy, closed=closed)
+    session.create("contenders", "quality/contenders")
     session.create("task_preferences", "quality/task_preferences")
-    session.create("distances", "quality/preference_distances")
-    session.create("closest_preferences", "quality/closest", closest_parameters(policy))
+    session.frame("closest_preferences", _closest_preferences(session, policy))
     session.create("retained_annotations", "quality/retained")
 
 
-def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> None:
-    """Make ``fates``, and ``contenders`` and ``ballots`` on the way, from what `filter_annotations` starts from."""
+def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> Filtered:
+    """Make ``fates`` from what `filter_annotations` starts from, and return the ballots with the steps they pass."""
     parameters = {**policy.model_dump(), "closed": closed}
-    pack_ballots(session, policy)
-    for name in ("judged", "coverage", "seats", "contenders"):
+    number_ratings(session)
+    for name in ("campaign_tasks", "judged", "coverage"):
         session.create(name, f"quality/{name}", parameters)
-    choose(session, policy)
+    ballots = load_ballots(session)
+    trusted, stands = (
+        column.to_numpy() for column in session.query("quality/standing", parameters)["trusted", "stands"]
+    )
+    chosen = choose(ballots, stands, policy)
+    session.frame("chosen", _chosen(ballots, chosen))
     session.create("fates", "quality/fates", parameters)
+    left_before = np.where(ballots.present, np.where(trusted, TRUSTED, COLLECTED), 0).astype(np.uint8)
+    return Filtered(ballots, np.where(stands, chosen, left_before), stands)
+
+
+def _chosen(ballots: Ballots, steps: Steps) -> pl.DataFrame:
+    """Return the last steps of the ratings that stood for selection, as a relation."""
+    responses, places = np.nonzero(steps)
+    return pl.DataFrame(
+        {
+            "task": ballots.task[places].astype(np.int32),
+            "annotator": ballots.annotator[places].astype(np.int32),
+            "position": (responses + 1).astype(np.int8),
+            "step": steps[responses, places],
+        }
+    )
+
+
+def _closest_preferences(session: Session, policy: AgreementPolicy) -> pl.DataFrame:
+    """Return the annotators of each task whose preferences are the closest, where there are enough of them."""
+    given = session.query("quality/task_preferences").select("task_id", "annotator", "strength")
+    task = given["task_id"].rle_id().cast(pl.Int64).to_numpy()
+    strengths = (given["strength"].cast(pl.Int64).to_numpy() - LOWEST_PREFERENCE).astype(np.uint8)[None, :]
+    closest = [
+        closest_sets(strengths, PREFERENCES, ALL, places, policy.closest or places.shape[1], break_ties=False).ravel()
+        for places in panels(task)
+        if places.shape[1] >= (policy.closest or policy.annotators)
+    ]
+    return given[np.sort(np.concatenate(closest)) if closest else []].select("task_id", "annotator")
 
 
 def _summary(session: Session) -> Retention:

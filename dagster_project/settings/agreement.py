@@ -5,7 +5,7 @@ The defaults are HelpSteer2's (arXiv 2406.08673, section 2.1), with its open poi
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,12 +40,18 @@ class AgreementPolicy(Strict):
     annotators: int = Field(default=3, ge=1, le=9, description="trusted annotators a task needs")
     extra_when_disputed: int = Field(default=2, ge=0, le=9)
     max_annotators: int = Field(default=5, ge=1, le=15)
-    closest: int = Field(default=3, ge=1, le=9, description="how many that agree best are kept")
+    drop_flagged: bool = Field(default=True, description="step 1: flagged annotations, and tasks that most flag, leave")
+    drop_incomplete: bool = Field(default=True, description="step 1: annotations without a deciding score leave")
+    drop_untrusted: bool = Field(default=True, description="step 2: the ratings of untrusted annotators leave")
+    closest: int | None = Field(default=3, ge=1, le=9, description="how many that agree best are kept; null: all")
+    closest_of: Literal["task", "response"] = Field(
+        default="task", description="whether one set serves all responses of a task, or each response has its own"
+    )
     break_ties: bool = Field(default=True, description="ties in `closest` by all attributes, before the sorted ids")
     max_range: int | None = Field(
         default=2, ge=0, description="of a deciding attribute within those kept; null: nothing is disputed"
     )
-    max_preference_range: int = Field(default=2, ge=0)
+    max_preference_range: int | None = Field(default=2, ge=0, description="of those kept; null: any range will do")
     shuffles: int = Field(default=5, ge=1, le=1000, description="permutations behind a shuffled figure")
     bootstrap_samples: int = Field(default=1000, ge=0, le=100_000, description="samples behind an interval")
     seed: int = 20240612
@@ -53,7 +59,7 @@ class AgreementPolicy(Strict):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        if self.closest > self.annotators:
+        if self.closest is not None and self.closest > self.annotators:
             raise ValueError(
                 f"`closest` ({self.closest}) is more than `annotators` ({self.annotators}): no task could be kept"
             )

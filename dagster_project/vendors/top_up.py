@@ -18,6 +18,9 @@ from dagster_project.vendors.tasks import frozen_rubric
 
 TABLES_READ = ("annotation_tasks", "annotations", "annotator_quality", "control_tasks", "deliveries", "top_up_tasks")
 
+COVERAGE = ("numbered_tasks", "numbered_annotators", "numbered_ratings", "campaign_tasks", "judged", "coverage")
+"""The statements that say what a task needs, each from those before it."""
+
 
 @dataclass(frozen=True)
 class TopUp:
@@ -57,7 +60,7 @@ def _orders(lake: Lake, settings: Settings, campaign: str, round_number: int) ->
         for table in TABLES_READ:
             session.table(lake, table, {"campaign": campaign})
         session.frame("rubric", pl.DataFrame(frozen_rubric(lake, settings, campaign).rows()))
-        for name in ("ballot_layout", "ballots", "places", "masks", "judged", "coverage"):
+        for name in COVERAGE:
             session.create(name, f"quality/{name}", policy)
         session.create("outstanding", "annotation/outstanding")
         orders = session.query("annotation/top_up_orders", {"campaign": campaign, "round": round_number})

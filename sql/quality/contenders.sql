@@ -1,7 +1,8 @@
 -- The annotators that stand for selection.
--- inputs: seats
+-- inputs: chosen, numbered_tasks, numbered_annotators
 -- grain: task_id, annotator
 -- output: task_id, annotator
-select task_id, annotator
-from seats
-where word = 0
+select distinct numbered_tasks.task_id, numbered_annotators.annotator_id as annotator
+from chosen
+join numbered_tasks using (task)
+join numbered_annotators using (annotator)

@@ -1,65 +1,66 @@
 -- Step 3 of the agreement policy: how many trusted annotators each task of the campaign has, and how many
 -- more it needs. A task is disputed if its trusted annotators differ by more than `max_range` in a
 -- deciding attribute of any response. A task that its annotators flagged needs nobody.
--- inputs: judged, ballots, masks, annotation_tasks
--- parameters: annotators, extra_when_disputed, max_annotators
+-- inputs: judged, numbered_ratings, campaign_tasks
+-- parameters: annotators, extra_when_disputed, max_annotators, max_range
 -- grain: task_id
--- output: task_id, trusted, disputed, flagged, target, needed
-with campaign_tasks as (
-    select distinct task_id
-    from annotation_tasks
+-- output: task_id, task, trusted, disputed, flagged, target, needed
+with panels as (
+    select
+        task,
+        count(*) filter (where stage is null) as trusted,
+        bool_or(reason is not distinct from 'task_flagged') as flagged
+    from judged
+    group by task
 ),
 
 left_already as (
-    select task_id, annotator, reason
+    select task, annotator
     from judged
     where stage is not null
 ),
 
-extremes as (
+trusted_scores as (
     select
-        ballots.task_id,
-        ballots.word,
-        count(*) as trusted,
-        xor(bit_or(ballots.ballot), bit_and(ballots.ballot)) as bits
-    from ballots
-    anti join left_already using (task_id, annotator)
-    group by ballots.task_id, ballots.word
+        numbered_ratings.task,
+        numbered_ratings.position,
+        unnest(numbered_ratings.deciding) as score,
+        generate_subscripts(numbered_ratings.deciding, 1) as place
+    from numbered_ratings
+    anti join left_already using (task, annotator)
 ),
 
-counts as (
-    select
-        extremes.task_id,
-        max(extremes.trusted) as trusted,
-        bool_or((extremes.bits & (extremes.bits >> masks.max_range) & masks.wide) <> 0) as disputed
-    from extremes
-    join masks using (word)
-    group by extremes.task_id
+ranges as (
+    select task, max(score)::integer - min(score)::integer as range
+    from trusted_scores
+    group by task, position, place
 ),
 
-flagged_tasks as (
-    select distinct task_id
-    from left_already
-    where reason = 'task_flagged'
+disputes as (
+    select task, coalesce(max(range) > $max_range, false) as disputed
+    from ranges
+    group by task
 ),
 
 targets as (
     select
         campaign_tasks.task_id,
-        coalesce(counts.trusted, 0) as trusted,
-        coalesce(counts.disputed, false) as disputed,
-        flagged_tasks.task_id is not null as flagged,
+        campaign_tasks.task,
+        coalesce(panels.trusted, 0) as trusted,
+        coalesce(disputes.disputed, false) as disputed,
+        coalesce(panels.flagged, false) as flagged,
         least(
             $max_annotators::bigint,
-            $annotators::bigint + if(coalesce(counts.disputed, false), $extra_when_disputed::bigint, 0)
+            $annotators::bigint + if(coalesce(disputes.disputed, false), $extra_when_disputed::bigint, 0)
         ) as target
     from campaign_tasks
-    left join counts using (task_id)
-    left join flagged_tasks using (task_id)
+    left join panels using (task)
+    left join disputes using (task)
 )
 
 select
     task_id,
+    task,
     trusted,
     disputed,
     flagged,

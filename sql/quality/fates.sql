@@ -1,23 +1,27 @@
--- What becomes of each annotator's ratings of a task, over all steps of the policy: the stage that they reach and the
--- reason why they leave.
--- inputs: judged, coverage, chosen
--- parameters: annotators, closed
--- grain: task_id, annotator
--- output: task_id, annotator, stage, reason
-select task_id, annotator, stage, reason
-from judged
-where stage is not null
-union all
-select task_id, annotator, stage, reason
-from chosen
-union all
+-- What becomes of each annotation over all steps of the policy: the stage that it reaches and the reason why it leaves.
+-- Those outside the closest leave; the closest leave together if their task is disputed.
+-- inputs: numbered_ratings, judged, coverage, chosen
+-- parameters: closed
+-- grain: task, annotator, position
+-- output: task, annotator, position, stage, reason
 select
-    judged.task_id,
-    judged.annotator,
-    'coverage' as stage,
-    if(coverage.needed > 0 and not $closed, 'awaiting_top_up', 'too_few') as reason
-from judged
-left join coverage using (task_id)
-where
-    judged.stage is null
-    and not coalesce(coverage.trusted >= $annotators and (coverage.needed = 0 or $closed), false)
+    numbered_ratings.task,
+    numbered_ratings.annotator,
+    numbered_ratings.position,
+    case
+        when judged.stage is not null then judged.stage
+        when chosen.step is null then 'coverage'
+        when chosen.step = 2 then 'closest'
+        when chosen.step = 3 then 'dispute'
+        else 'kept'
+    end as stage,
+    case
+        when judged.stage is not null then judged.reason
+        when chosen.step is null then if(coverage.needed > 0 and not $closed, 'awaiting_top_up', 'too_few')
+        when chosen.step = 2 then 'not_closest'
+        when chosen.step = 3 then 'disputed'
+    end as reason
+from numbered_ratings
+join judged using (task, annotator)
+left join coverage using (task)
+left join chosen using (task, annotator, position)

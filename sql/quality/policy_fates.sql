@@ -6,9 +6,9 @@
 select
     coalesce(first_fates.reason, first_fates.stage) as first,
     coalesce(second_fates.reason, second_fates.stage) as second,
-    count(*) as task_annotations,
-    count(distinct task_id) as tasks
+    count(distinct (task, annotator)) as task_annotations,
+    count(distinct task) as tasks
 from first_fates
-join second_fates using (task_id, annotator)
+join second_fates using (task, annotator, position)
 group by first, second
 order by first, second

@@ -122,7 +122,7 @@ def retained(
     *,
     untrusted: Collection[str] = (),
     closed: bool = True,
-    **policy: int,
+    **policy: Any,
 ) -> list[dict[str, Any]]:
     """The rows of `retained_annotations` under a policy."""
     with Session() as session:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dagster_project.lake import Session
-from dagster_project.quality.ballots import pack_ballots
+from dagster_project.quality.ballots import number_ratings
 from dagster_project.quality.selection import MOST_SETS, largest_pool
 from dagster_project.settings import AgreementPolicy
 from tests.quality.ratings import Ratings, fates, prepared, retained, rubric
@@ -19,12 +21,14 @@ def one_task(**scores: list[int | None]) -> Ratings:
     return ratings
 
 
-def coverage(ratings: Ratings, untrusted: tuple[str, ...] = (), **policy: int) -> dict[str, tuple[object, ...]]:
+def coverage(ratings: Ratings, untrusted: tuple[str, ...] = (), **policy: Any) -> dict[str, tuple[object, ...]]:
     with Session() as session:
         prepared(session, ratings, rubric(), untrusted)
-        pack_ballots(session, AgreementPolicy(**policy))
-        session.create("judged", "quality/judged")
-        rows = session.query("quality/coverage", AgreementPolicy(**policy).model_dump())
+        number_ratings(session)
+        rules = AgreementPolicy(**policy).model_dump()
+        for name in ("campaign_tasks", "judged"):
+            session.create(name, f"quality/{name}", rules)
+        rows = session.query("quality/coverage", rules).drop("task")
     return {task: tuple(row) for task, *row in rows.iter_rows()}
 
 

@@ -16,7 +16,7 @@ from tests.quality.ratings import PARTITION, Ratings, Scores, prepared, rubric
 
 
 def published(
-    ratings: Ratings, scale: pl.DataFrame, name: str, asks_preference: bool = True, **policy: int
+    ratings: Ratings, scale: pl.DataFrame, name: str, asks_preference: bool = True, **policy: Any
 ) -> list[dict[str, Any]]:
     rules = AgreementPolicy(**policy)
     with Session() as session:
@@ -32,7 +32,7 @@ def ratings_of(*given: Scores) -> Ratings:
     return ratings
 
 
-def preference_of(*strengths: int | None, texts: tuple[str | None, ...] = (), **policy: int) -> dict[str, Any]:
+def preference_of(*strengths: int | None, texts: tuple[str | None, ...] = (), **policy: Any) -> dict[str, Any]:
     """The preference of one task whose annotators, `a`, `b` … rate alike and prefer so."""
     ratings = Ratings()
     for place, (annotator, strength) in enumerate(zip("abcdefg", strengths, strict=False)):

@@ -1,0 +1,45 @@
+"""Ratings shuffled: whole task-annotations dealt anew to the tasks of a campaign, which has one vendor.
+
+A ballot (all responses, all attributes of one annotator) goes to a task with as many responses. Each task keeps
+its places and their number. The order is drawn by hashing the ids of task and annotator with a seed.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import numpy.typing as npt
+
+from dagster_project.quality.ballots import Ballots, Mask, Places
+
+Keys = npt.NDArray[np.uint64]
+
+
+class Deck:
+    """The ballots that are dealt, apart for each set of responses that they rate."""
+
+    def __init__(self, ballots: Ballots, takes_part: Mask) -> None:
+        self._ballots = ballots
+        rated = (1 << np.arange(len(ballots.present))) @ ballots.present
+        self._alike = [np.flatnonzero(takes_part & (rated == responses)) for responses in np.unique(rated[takes_part])]
+
+    def dealt(self, seed: int, shuffle: int) -> Places:
+        """Return which ballot comes to each place in a numbered shuffle, shape (n,); those not dealt stay."""
+        drawn = self._drawn(random.Random(f"{seed}|{shuffle}"))  # noqa: S311 - seeded, and no secret
+        source = np.arange(len(drawn))
+        for places in self._alike:
+            source[places] = places[np.argsort(drawn[places])]
+        return source
+
+    def _drawn(self, dice: random.Random) -> Keys:
+        of_task, of_annotator = (np.uint64(dice.getrandbits(64) | 1) for _ in range(2))
+        tasks = _mixed(self._ballots.task_keys * of_task)[self._ballots.task]
+        return _mixed(tasks + (self._ballots.annotator_keys * of_annotator)[self._ballots.annotator])
+
+
+def _mixed(keys: Keys) -> Keys:
+    """Return keys of which every bit depends on every bit: the finaliser of SplitMix64 (Steele and others 2014)."""
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return keys ^ (keys >> np.uint64(31))
