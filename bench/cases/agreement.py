@@ -23,8 +23,14 @@ COMPARED = {"pandas": "kappa", "krippendorff": "alpha", "crowd-kit": None}
 """The other libraries, with the figure that must equal ours; crowd-kit's alpha is nominal."""
 
 
+SMALL = {"alpha": 0.1, "kappa": 0.2, "dawid-skene": 1.0}
+"""Figures of ratings in memory, with the seconds that they may take."""
+
+
 def agreement(run: Run) -> Iterator[Row]:
-    """Filter and measure ever more annotations, each size beside one scan of the same columns."""
+    """Single figures beside their libraries; then filter and measure ever more annotations, beside one scan of them."""
+    for figure, seconds in SMALL.items():
+        yield _small(figure, seconds)
     for size in FULL_SIZES if run.full else SIZES:
         annotations = run.size(size)
         folder = run.root / f"ratings-{annotations}"
@@ -37,6 +43,23 @@ def agreement(run: Run) -> Iterator[Row]:
         limits = (Limit("wall", 30), Limit("rss", 4096)) if size == TARGET else ()
         yield Row(f"agreement, {ratings / 1e6:,.0f}M ratings", figures, others, limits, ours.problem)
         run.discard(folder)
+
+
+def _small(figure: str, seconds: float) -> Row:
+    """Return what one figure takes, and how far it is, relatively, from the library's."""
+    module = "bench.clients.agreement_small"
+    finished = run([sys.executable, "-m", module, figure, "ours"])
+    library = run([os.environ.get(PEERS, sys.executable), "-m", module, figure, "library"])
+    ours = json.loads(finished.output or "{}")
+    theirs = json.loads(library.output or "null")
+    others: dict[str, Figures] = {"library (not installed)": {}}
+    if theirs is not None:
+        others = {"library": {**theirs, "times ours": theirs["seconds"] / ours["seconds"]}}
+        ours["apart"] = abs(theirs["figure"] - ours["figure"]) / abs(theirs["figure"])
+    limits = (Limit("seconds", seconds), *([Limit("apart", 1e-9)] if theirs else []))
+    return Row(
+        f"agreement, {figure}", {**ours, "wall": finished.wall, "rss": finished.rss}, others, limits, finished.problem
+    )
 
 
 def _peers(folder: Path, ours: Figures) -> dict[str, Figures]:

@@ -7,6 +7,8 @@ Belongs here: these models. Does not belong here: the policy's own consensus, wh
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,61 +81,101 @@ def dawid_skene(ratings: RatingsOf, iterations: int = 100, tolerance: float = 1e
     shares on, matrices and levels are estimated in turn until the evidence's lower bound per rating grows by less than
     ``tolerance``. Source: Dawid and Skene 1979, Applied Statistics 28; start, floor and end are crowd-kit's.
     """
-    probabilities = ratings.votes / ratings.raters[:, None]
-    seen = _SeenBy(ratings)
-    errors, loss = seen.errors(probabilities)[0], -np.inf
-    shares = probabilities.mean(axis=0)
-    for _ in range(iterations):
-        probabilities = _expected_levels(ratings, shares, errors)
-        shares = probabilities.mean(axis=0)
-        errors, counts = seen.errors(probabilities)
-        bound = _lower_bound(ratings, probabilities, shares, errors, counts)
-        if bound - loss < tolerance:
-            break
-        loss = bound
-    return probabilities
+    parts = [_Part(ratings, start) for start in range(0, ratings.n_items, ITEMS_AT_ONCE)]
+    seen = _added([part.seen(part.votes / part.raters[:, None], 0.0) for part in parts])
+    loss = -np.inf
+    # Arrays are worked on without the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in range(iterations):
+            priors, errors = np.log(np.maximum(seen.shares, SMALLEST)), np.log(seen.errors(ratings.levels))
+            seen = _added(list(threads.map(lambda part, p=priors, e=errors: part.expected(p, e), parts)))
+            bound = seen.bound(ratings.levels)
+            if bound - loss < tolerance:
+                break
+            loss = bound
+    return np.concatenate([part.probabilities for part in parts])
 
 
-class _SeenBy:
-    """For each annotator and level given, the items: in that order, so that sums are of neighbours."""
-
-    def __init__(self, ratings: RatingsOf) -> None:
-        self._cells = ratings.annotators * ratings.levels + ratings.given
-        self._items = ratings.items
-        self._shape = (ratings.n_annotators, ratings.levels, ratings.levels)
-
-    def errors(self, probabilities: Array) -> tuple[Array, Array]:
-        """Return each annotator's matrix (given, true), and the counts that it is the shares of."""
-        annotators, levels, _ = self._shape
-        counts: Array = (
-            np.stack(
-                [
-                    np.bincount(self._cells, probabilities[:, level][self._items], minlength=annotators * levels)
-                    for level in range(levels)
-                ],
-                axis=-1,
-            )
-            .reshape(self._shape)
-            .astype(float)
-        )
-        floored: Array = np.maximum(counts, SMALLEST)
-        return floored / floored.sum(axis=1, keepdims=True), counts
+ITEMS_AT_ONCE = 131_072
 
 
-def _expected_levels(ratings: RatingsOf, shares: Array, errors: Array) -> Array:
-    logarithms = np.log(errors).reshape(-1, ratings.levels)
-    cells = ratings.annotators * ratings.levels + ratings.given
-    likelihoods = np.log(np.maximum(shares, SMALLEST)) + np.stack(
-        [np.bincount(ratings.items, logarithms[:, level][cells]) for level in range(ratings.levels)], axis=-1
+@dataclass(frozen=True)
+class _Seen:
+    """What probabilities of levels make of annotators, added up over items.
+
+    Attributes:
+        counts: shape (annotators * levels given, true levels): expected numbers of ratings.
+        items: shape (levels,): expected numbers of items.
+        ratings: shape (levels,): expected numbers of ratings of items of each level.
+        entropy: of the probabilities.
+    """
+
+    counts: Array
+    items: Array
+    ratings: Array
+    entropy: float
+
+    @property
+    def shares(self) -> Array:
+        """Shares of levels among items."""
+        return np.asarray(self.items / self.items.sum())
+
+    def errors(self, levels: int) -> Array:
+        """Return each annotator's shares of levels given, of each true level, in the shape of ``counts``."""
+        floored: Array = np.maximum(self.counts, SMALLEST).reshape(-1, levels, levels)
+        return np.asarray((floored / floored.sum(axis=1, keepdims=True)).reshape(self.counts.shape))
+
+    def bound(self, levels: int) -> float:
+        """Return the evidence's lower bound, per rating."""
+        of_errors = float(np.vdot(self.counts, np.log(self.errors(levels))))
+        of_shares = float(self.ratings @ np.log(np.maximum(self.shares, SMALLEST)))
+        return (of_errors + of_shares + self.entropy) / float(self.ratings.sum())
+
+
+def _added(parts: list[_Seen]) -> _Seen:
+    return _Seen(
+        np.sum([part.counts for part in parts], axis=0),
+        np.sum([part.items for part in parts], axis=0),
+        np.sum([part.ratings for part in parts], axis=0),
+        sum(part.entropy for part in parts),
     )
-    scaled = np.exp(likelihoods - likelihoods.max(axis=1, keepdims=True))
-    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
 
 
-def _lower_bound(ratings: RatingsOf, probabilities: Array, shares: Array, errors: Array, counts: Array) -> float:
-    joint = (counts * np.log(errors)).sum() + ratings.raters @ probabilities @ np.log(np.maximum(shares, SMALLEST))
-    entropy = -(probabilities * np.log(np.maximum(probabilities, SMALLEST))).sum()
-    return float((joint + entropy) / len(ratings.given))
+class _Part:
+    """Some of the items: a matrix of items by annotators' levels says who gave what, and one the other way round."""
+
+    def __init__(self, ratings: RatingsOf, start: int) -> None:
+        from scipy.sparse import csr_matrix  # noqa: PLC0415 - heavy, and for this alone
+
+        of = slice(start, start + ITEMS_AT_ONCE)
+        self.votes, self.raters = ratings.votes[of], ratings.raters[of]
+        chosen = (ratings.items >= start) & (ratings.items < start + ITEMS_AT_ONCE)
+        cells = (ratings.annotators * ratings.levels + ratings.given)[chosen]
+        size = (len(self.votes), ratings.n_annotators * ratings.levels)
+        self._gave = csr_matrix((np.ones(len(cells)), (ratings.items[chosen] - start, cells)), shape=size)
+        self._given = self._gave.T.tocsr()
+        self.probabilities: Array = self.votes
+
+    def seen(self, probabilities: Array, entropy: float) -> _Seen:
+        """Return what probabilities, shape (items, levels), make of annotators."""
+        self.probabilities = probabilities
+        counts = np.asarray(self._given @ probabilities)
+        return _Seen(counts, probabilities.sum(axis=0), self.raters @ probabilities, entropy)
+
+    def expected(self, priors: Array, errors: Array) -> _Seen:
+        """Return what the probabilities that follow from logarithms of shares and errors make of annotators.
+
+        With w = exp(x), x the log likelihood less its highest, and p = w / sum(w), the entropy is
+        log sum(w) - sum(p x).
+        """
+        # Levels come first here: sums over the first axis run along memory.
+        x = np.ascontiguousarray((self._gave @ errors).T)
+        x += priors[:, None]
+        x -= x.max(axis=0)
+        w = np.exp(x)
+        total = w.sum(axis=0)
+        w /= total
+        return self.seen(np.ascontiguousarray(w.T), float(np.log(total).sum() - np.vdot(w, x)))
 
 
 @dataclass(frozen=True)

@@ -162,9 +162,18 @@ POOLED: dict[str, Callable[[Pairs], Array]] = {
 }
 """Statistics of all pairs within responses, pooled and symmetrised."""
 
+
+def kappa_of_two(counts: Array, power: int) -> Array:
+    """Cohen's kappa of two raters, from how often they gave which levels, shape (..., k, l); d = |k - l|^power.
+
+    With linear (power 1) or quadratic (power 2) weights, as `quadratic_kappa`, whose formula it has.
+    """
+    return _kappa(counts, _apart(counts.shape[-1]) ** power)
+
+
 OF_FIXED_SLOTS: dict[str, Callable[[Array], Array]] = {
-    "quadratic_kappa": lambda counts: _kappa(counts, _apart(counts.shape[-1]) ** 2),
-    "linear_kappa": lambda counts: _kappa(counts, _apart(counts.shape[-1])),
+    "quadratic_kappa": lambda counts: kappa_of_two(counts, 2),
+    "linear_kappa": lambda counts: kappa_of_two(counts, 1),
 }
 """Statistics of two fixed raters, from counts of shape (..., k, l); the figure is the mean over pairs of raters."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import krippendorff
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from dagster_project.quality.aggregation import (
     RatingsOf,
@@ -17,6 +19,8 @@ from dagster_project.quality.aggregation import (
     rounded,
     soft_labels,
 )
+from dagster_project.quality.pairs import annotator_pairs, pairs_of
+from dagster_project.quality.statistics import ordinal_alpha
 
 CROWD_KIT = {
     "sums": [15.789737106395247, 51.78406967944896, 26.938596595257486, 193.479200640877, 128.00839607898635],
@@ -88,3 +92,18 @@ def test_dawid_skene_of_real_ratings_is_that_of_crowd_kit(shared_data: Path) -> 
     found = dawid_skene(ratings)
     assert found.sum(axis=0) == pytest.approx(CROWD_KIT["sums"], abs=1e-6)
     assert np.bincount(found.argmax(axis=1), minlength=5).tolist() == CROWD_KIT["labels"]
+
+
+def test_pairs_straight_from_ratings_give_the_alpha_of_krippendorff_and_the_kappas_of_scikit_learn() -> None:
+    ratings, _ = simulated(5, items=400)
+    matrix = np.full((ratings.n_annotators, ratings.n_items), np.nan)
+    matrix[ratings.annotators, ratings.items] = ratings.given
+    wanted = krippendorff.alpha(matrix, level_of_measurement="ordinal")
+    assert float(ordinal_alpha(pairs_of(ratings))) == pytest.approx(wanted, abs=1e-9)
+    found = annotator_pairs(ratings)
+    for one, other, items, kappa in zip(found.first, found.second, found.items, found.quadratic_kappa, strict=True):
+        both = ~np.isnan(matrix[one]) & ~np.isnan(matrix[other])
+        assert both.sum() == items
+        with np.errstate(all="ignore"):
+            wanted = cohen_kappa_score(matrix[one][both], matrix[other][both], weights="quadratic", labels=range(5))
+        assert kappa == pytest.approx(wanted, abs=1e-9, nan_ok=True)
