@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,18 +27,58 @@ def agreement(
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="two policy files, like config/agreement.yaml; nothing is written")
     ] = None,
+    by: Annotated[
+        Dimension | None, typer.Option(help="show figures apart by this; `campaign`: of all campaigns")
+    ] = None,
 ) -> None:
     """Show kappa at each stage beside its shuffled figure, or compare two policies on the same ratings."""
     settings, console = Settings.from_environment(), open_console()
     settings.campaign(campaign)
     lake = Lake(settings.home.lake)
-    if compare is None:
+    if by is not None:
+        _print_slices(console, lake, settings, campaign, by)
+    elif compare is None:
         figures = lake.read("agreement", {"campaign": campaign})
         if figures.is_empty():
             raise SteerworksError(f"`{campaign}` has no agreement figures yet; materialise `agreement` first")
         _print_figures(console, campaign, figures)
-        return
-    _compare(console, lake, settings, campaign, compare)
+    else:
+        _compare(console, lake, settings, campaign, compare)
+
+
+class Dimension(StrEnum):
+    """What figures can be told apart by."""
+
+    CAMPAIGN = "campaign"
+    VENDOR = "vendor"
+    MODEL = "model"
+    TOPIC = "topic"
+
+
+def _print_slices(console: Console, lake: Lake, settings: Settings, campaign: str, by: Dimension) -> None:
+    from dagster_project.quality.slicing import figures_by  # noqa: PLC0415 - heavy, and for this alone
+
+    campaigns = [campaign] if by in (Dimension.MODEL, Dimension.TOPIC) else sorted(settings.campaigns)
+    kappas = figures_by(lake, settings, campaigns, by.value).filter(statistic="quadratic_kappa")
+    if kappas.is_empty():
+        raise SteerworksError(f"there are no agreement figures by {by.value} yet; materialise `agreement` first")
+    table = Table(title=f"Quadratic-weighted kappa by {by.value}", title_justify="left", box=None, pad_edge=False)
+    for heading in (by.value, "attribute", "responses", "collected", "retained", "shuffled", "lift over chance"):
+        table.add_column(heading, justify="left" if heading in (by.value, "attribute") else "right")
+    collected = {(row["slice"], row["attribute"]): row for row in kappas.filter(stage="collected").to_dicts()}
+    retained = {(row["slice"], row["attribute"]): row for row in kappas.filter(stage="retained").to_dicts()}
+    for (name, attribute), row in collected.items():
+        left = retained.get((name, attribute), {})
+        interval = f" ({_figure(left.get('lift_low'))} to {_figure(left.get('lift_high'))})"
+        figures = (row["value"], left.get("value"), left.get("shuffled"))
+        table.add_row(
+            escape(name),
+            attribute,
+            str(row["units"]),
+            *(_figure(value) for value in figures),
+            _figure(left.get("lift")) + interval,
+        )
+    console.print(table)
 
 
 def _compare(console: Console, lake: Lake, settings: Settings, campaign: str, files: tuple[Path, Path]) -> None:

@@ -18,6 +18,7 @@ from dagster_project.quality.ballots import load_ballots, number_ratings
 from dagster_project.quality.counts import KEYS, Filtered, added, count_agreement, count_slots
 from dagster_project.quality.figures import Resampling, figures_of
 from dagster_project.quality.provenance import made_from
+from dagster_project.quality.slicing import slicings
 from dagster_project.settings import AgreementPolicy, Settings
 from dagster_project.vendors import frozen_rubric
 
@@ -49,8 +50,11 @@ def measure_agreement(lake: Lake, settings: Settings, campaign: str) -> Agreemen
     with Session() as session:
         session.table(lake, "retained_annotations", partition)
         session.table(lake, "retained_annotations", partition, name="annotations")
+        session.table(lake, "annotation_tasks", partition)
+        for table in ("prompt_topics", "topics"):
+            session.table(lake, table)
         session.frame("rubric", rubric)
-        counts = counts_of_retained(session, policy, fixed_slots=fixed_slots)
+        counts = counts_of_retained(session, policy, fixed_slots=fixed_slots, sliced=True)
     figures = figures_from(counts, rubric, policy, fixed_slots=fixed_slots)
     for table, rows in (("agreement", figures), ("agreement_counts", counts.sort(KEYS))):
         lake.write(table, partition, rows.with_columns(campaign=pl.lit(campaign)), provenance[table])
@@ -71,11 +75,16 @@ def agreement_over(lake: Lake, settings: Settings, campaigns: list[str]) -> pl.D
     return figures_from(together, rubric, policy, fixed_slots=fixed_slots)
 
 
-def counts_of_retained(session: Session, policy: AgreementPolicy, *, fixed_slots: bool) -> pl.DataFrame:
-    """Return the counts of ``retained_annotations``, also known as ``annotations``, real and shuffled."""
+def counts_of_retained(
+    session: Session, policy: AgreementPolicy, *, fixed_slots: bool, sliced: bool = False
+) -> pl.DataFrame:
+    """Return the counts of ``retained_annotations``, also known as ``annotations``, real and shuffled.
+
+    ``sliced`` are those by model and topic too, which takes what `slicings` takes.
+    """
     number_ratings(session)
     filtered = _filtered(session)
-    counts = count_agreement(filtered, policy)
+    counts = count_agreement(filtered, policy, *(slicings(session, filtered.ballots) if sliced else ()))
     return pl.concat([counts, count_slots(session, filtered)]) if fixed_slots else counts
 
 

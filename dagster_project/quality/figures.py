@@ -8,7 +8,7 @@ Belongs here: resampling and putting figures side by side. Does not belong here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,18 +35,23 @@ class Resampling:
     weights: Array
 
     @classmethod
-    def seeded(cls, samples: int, seed: int) -> Resampling:
+    def seeded(cls, samples: int, seed: int, buckets: int = BUCKETS) -> Resampling:
         """Draw samples of the buckets."""
         dice = np.random.Generator(np.random.PCG64(seed))
-        drawn = dice.multinomial(BUCKETS, np.full(BUCKETS, 1 / BUCKETS), size=samples)
-        return cls(np.vstack([np.ones((1, BUCKETS)), drawn]).astype(float))
+        drawn = dice.multinomial(buckets, np.full(buckets, 1 / buckets), size=samples)
+        return cls(np.vstack([np.ones((1, buckets)), drawn]).astype(float))
+
+    @property
+    def buckets(self) -> int:
+        """Buckets that are drawn from."""
+        return int(self.weights.shape[1])
 
     def of(self, counts: npt.NDArray[np.int64]) -> Array:
         """Return counts of shape (buckets, …) added up for each sample, shape (1 + samples, …).
 
         Sums of whole numbers below 2^53 are exact in any order, as floats too.
         """
-        flat: Array = self.weights @ counts.reshape(BUCKETS, -1).astype(float)
+        flat: Array = self.weights @ counts.reshape(self.buckets, -1).astype(float)
         return flat.reshape(-1, *counts.shape[1:])
 
 
@@ -74,6 +79,7 @@ def figures_of(
 
     ``counts`` are those of `counts.count_agreement`, or of several added up. No rows come of no annotations.
     """
+    counts = counts.filter(slice="")
     rows: list[dict[str, Any]] = []
     if counts.filter(quantity="annotations")["count"].sum():
         for stage in STEPS:
@@ -85,6 +91,23 @@ def figures_of(
                     for row in _of_attribute(chosen, levels, resampling, fixed_slots)
                 ]
     return pl.DataFrame(rows, schema=FIGURES).sort("stage", "attribute", "statistic", "estimator")
+
+
+def figures_by_slice(
+    counts: pl.DataFrame, stages: Sequence[str], attributes: list[str], levels: int, resampling: Resampling
+) -> pl.DataFrame:
+    """Return every pooled statistic of every attribute at some stages, for each slice, in the shape of `figures_of`.
+
+    ``counts`` are of slices alone; ``resampling`` draws from as many buckets as those have.
+    """
+    rows = [
+        {"slice": name, "stage": stage, "attribute": attribute, **row}
+        for (name,), of in counts.partition_by("slice", as_dict=True, maintain_order=True).items()
+        for stage in stages
+        for attribute in attributes
+        for row in _of_attribute(of.filter(stage=stage, attribute=attribute), levels, resampling, fixed_slots=False)
+    ]
+    return pl.DataFrame(rows, schema={"slice": pl.String, **FIGURES}).filter(pl.col("units") > 0)
 
 
 FIGURES = {
@@ -135,7 +158,10 @@ def _pooled(
 
 def _fixed(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Iterator[tuple[str, Figure]]:
     slots = counts.filter(quantity="slots").sort("slots")
-    tables = [resampling.of(_table(pairs, levels)) for _, pairs in slots.group_by("slots", maintain_order=True)]
+    tables = [
+        resampling.of(_table(pairs, levels, resampling.buckets))
+        for _, pairs in slots.group_by("slots", maintain_order=True)
+    ]
     undefined = np.full(len(resampling.weights), np.nan)
     for name, statistic in OF_FIXED_SLOTS.items():
         yield name, Figure(mean_over_slots(statistic, tables) if tables else undefined, None)
@@ -145,15 +171,15 @@ def _pairs(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Pairs:
     """Return the pairs of every sample, ordered both ways."""
     together = counts.filter(pl.col("raters") > 1)
     raters = tuple(sorted(set(together["raters"]))) or (2,)
-    tables = np.stack([_table(together.filter(raters=m), levels) for m in raters], axis=1)
+    tables = np.stack([_table(together.filter(raters=m), levels, resampling.buckets) for m in raters], axis=1)
     ordered = tables + tables.swapaxes(-1, -2)
-    alone = _table(counts.filter(raters=1), levels).diagonal(axis1=-2, axis2=-1)
+    alone = _table(counts.filter(raters=1), levels, resampling.buckets).diagonal(axis1=-2, axis2=-1)
     return Pairs(raters, resampling.of(ordered), resampling.of(alone))
 
 
-def _table(counts: pl.DataFrame, levels: int) -> npt.NDArray[np.int64]:
+def _table(counts: pl.DataFrame, levels: int, buckets: int) -> npt.NDArray[np.int64]:
     """Return counts as an array of shape (buckets, first, second)."""
-    table = np.zeros((BUCKETS, levels, levels), np.int64)
+    table = np.zeros((buckets, levels, levels), np.int64)
     places = tuple(counts[name].to_numpy() for name in ("bucket", "first", "second"))
     np.add.at(table, places, counts["count"].to_numpy())
     return table

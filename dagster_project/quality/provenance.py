@@ -17,8 +17,8 @@ from dagster_project.settings import PROJECT_ROOT, Settings
 INPUTS = {
     "annotator_quality": ("annotations", "control_annotations"),
     "retained_annotations": ("annotation_tasks", "annotations", "annotator_quality"),
-    "agreement": ("retained_annotations",),
-    "agreement_counts": ("retained_annotations",),
+    "agreement": ("annotation_tasks", "retained_annotations"),
+    "agreement_counts": ("annotation_tasks", "retained_annotations"),
     "consensus": ("retained_annotations",),
     "preferences": ("retained_annotations",),
 }

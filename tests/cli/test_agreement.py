@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.cli.agreement import agreement
+from dagster_project.cli.agreement import Dimension, agreement
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
@@ -45,3 +45,10 @@ def test_it_shows_the_lift_and_compares_policies_without_writing_anything(
 def test_a_campaign_without_figures_is_said_so(settings: Settings) -> None:
     with pytest.raises(SteerworksError, match="no agreement figures yet"):
         agreement(CAMPAIGN)
+
+
+def test_it_tells_figures_apart_by_model(rated: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    agreement(CAMPAIGN, by=Dimension.MODEL)
+    said = capfd.readouterr().out
+    assert "Quadratic-weighted kappa by model" in said
+    assert "helpfulness" in said

@@ -37,6 +37,8 @@ class Ratings:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     tasks: dict[str, int] = field(default_factory=dict)
     controls: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[int, str] = field(default_factory=dict)
+    """By position, who wrote the response."""
 
     def rate(
         self,
@@ -60,7 +62,11 @@ class Ratings:
         return pa.Table.from_pylist(self.annotations, schema=TABLES["annotations"].schema)
 
     def task_rows(self) -> pa.Table:
-        rows = [_task(task, position) for task, n in self.tasks.items() for position in range(1, n + 1)]
+        rows = [
+            _task(task, position) | {"model": self.models.get(position)}
+            for task, n in self.tasks.items()
+            for position in range(1, n + 1)
+        ]
         return pa.Table.from_pylist(rows, schema=TABLES["annotation_tasks"].schema)
 
     def write(self, lake: Lake, settings: Settings) -> None:
