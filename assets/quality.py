@@ -5,7 +5,13 @@ import dagster as dg
 from assets.annotation import annotation_tasks, annotations
 from dagster_project.automation import CHEAP
 from dagster_project.metadata import made
-from dagster_project.quality import judge_annotators, measure_agreement, reach_consensus, retain_annotations
+from dagster_project.quality import (
+    judge_annotators,
+    measure_agreement,
+    reach_consensus,
+    retain_annotations,
+    show_agreement,
+)
 from dagster_project.resources import LakeResource, SettingsResource
 
 GROUP = "quality"
@@ -44,7 +50,8 @@ def agreement(
     """Kappa and alpha at each stage, beside what the same selection gives on shuffled ratings."""
     campaign = context.partition_key
     report = measure_agreement(lake.lake, settings.settings, campaign)
-    return made(lake.lake, "agreement", {"campaign": campaign}, report)
+    shown = show_agreement(lake.lake, settings.settings, campaign)
+    return made(lake.lake, "agreement", {"campaign": campaign}, report, shown)
 
 
 @dg.asset(group_name=GROUP, kinds={"duckdb", "parquet"}, deps=[retained_annotations], automation_condition=CHEAP)

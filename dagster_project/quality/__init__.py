@@ -6,6 +6,7 @@ arrive (`vendors`), and what a release makes of the result (`releases`).
 """
 
 from dagster_project.quality.agreement import Agreement, measure_agreement
+from dagster_project.quality.agreement_shown import show_agreement
 from dagster_project.quality.annotator_page import annotator_page
 from dagster_project.quality.annotators import Verdicts, judge_annotators
 from dagster_project.quality.consensus import Consensus, reach_consensus
@@ -24,4 +25,5 @@ __all__ = [
     "outdated",
     "reach_consensus",
     "retain_annotations",
+    "show_agreement",
 ]
