@@ -204,3 +204,73 @@ def test_a_crowd_on_one_task_is_searched_around_its_medoid_where_all_sets_cannot
 
 def test_an_empty_campaign_has_no_rows() -> None:
     assert retained(Ratings()) == []
+
+
+def flagged_and_incomplete() -> Ratings:
+    """Five annotators, of whom one flags the task, one leaves the deciding attribute out, and one is far off."""
+    ratings = one_task(a=[3, 1], b=[3, 1], c=[0, 1])
+    return ratings.rate("t", "d", [None, 1]).rate("t", "e", [4, 1], flags={1: ["not_english"]})
+
+
+def test_flags_can_be_switched_off() -> None:
+    assert fates(retained(flagged_and_incomplete()))["e"] == "flagged"
+    assert fates(retained(flagged_and_incomplete(), drop_flagged=False)) == {
+        "a": "kept",
+        "b": "kept",
+        "c": "not_closest",
+        "d": "incomplete",
+        "e": "kept",
+    }
+
+
+def test_incomplete_annotations_can_stay_and_their_gaps_count_for_nothing() -> None:
+    found = fates(retained(flagged_and_incomplete(), drop_incomplete=False))
+    assert found == {"a": "kept", "b": "kept", "c": "not_closest", "d": "kept", "e": "flagged"}
+
+
+def test_the_untrusted_can_stay() -> None:
+    ratings = one_task(a=[3, 1], b=[3, 1], c=[4, 1])
+    assert fates(retained(ratings, untrusted=["c"]))["c"] == "untrusted"
+    assert set(fates(retained(ratings, untrusted=["c"], drop_untrusted=False)).values()) == {"kept"}
+
+
+def test_all_can_be_kept_instead_of_the_closest() -> None:
+    ratings = one_task(a=[3, 1], b=[3, 1], c=[4, 1], d=[2, 1])
+    assert set(fates(retained(ratings, closest=None)).values()) == {"kept"}
+    assert set(fates(retained(ratings, closest=None, max_range=1)).values()) == {"disputed"}
+
+
+def test_each_response_can_have_its_own_closest() -> None:
+    ratings = Ratings()
+    for annotator, scores in {"a": (0, 4), "b": (0, 0), "c": (1, 0), "d": (4, 0)}.items():
+        ratings.rate("t", annotator, *([score, 0] for score in scores))
+    assert fates(retained(ratings, max_range=4)) == {"a": "not_closest", "b": "kept", "c": "kept", "d": "kept"}
+    kept = {
+        (row["position"], row["annotator"])
+        for row in retained(ratings, closest_of="response")
+        if row["stage"] == "kept"
+    }
+    assert kept == {(1, "a"), (1, "b"), (1, "c"), (2, "b"), (2, "c"), (2, "d")}
+
+
+def test_a_dispute_over_one_response_excludes_the_task_also_where_each_has_its_own_closest() -> None:
+    ratings = Ratings()
+    for annotator, scores in {"a": (3, 0), "b": (3, 2), "c": (3, 4)}.items():
+        ratings.rate("t", annotator, *([score, 0] for score in scores))
+    assert set(fates(retained(ratings, closest_of="response")).values()) == {"disputed"}
+
+
+def test_ties_can_be_left_to_the_sorted_ids() -> None:
+    ratings = one_task(a=[2, 0], b=[2, 4], c=[2, 4], d=[2, 4])
+    assert fates(retained(ratings))["a"] == "not_closest"
+    assert fates(retained(ratings, break_ties=False))["d"] == "not_closest"
+
+
+def test_disputes_and_the_least_number_of_annotators_can_be_changed() -> None:
+    split = one_task(a=[0, 1], b=[2, 1], c=[4, 1])
+    assert set(fates(retained(split)).values()) == {"disputed"}
+    assert set(fates(retained(split, max_range=None)).values()) == {"kept"}
+    pair = one_task(a=[3, 1], b=[3, 1])
+    assert set(fates(retained(pair)).values()) == {"too_few"}
+    assert set(fates(retained(pair, annotators=2, closest=2)).values()) == {"kept"}
+    assert set(fates(retained(one_task(a=[3, 1]), annotators=1, closest=1)).values()) == {"kept"}

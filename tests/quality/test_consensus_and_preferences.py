@@ -98,6 +98,14 @@ def test_a_half_is_rounded_away_from_zero(strengths: tuple[int, int], strength: 
     assert preference_of(*strengths, closest=2, annotators=2)["strength"] == strength
 
 
+def test_the_range_of_preferences_and_the_choice_of_the_closest_can_be_switched_off() -> None:
+    assert preference_of(-1, 3, 3)["reason"] == "disputed"
+    assert preference_of(-1, 3, 3, max_preference_range=None)["strength"] == 2
+    kept = preference_of(1, 1, 1, -3, closest=None, max_preference_range=None)
+    assert [one["retained"] for one in kept["all_preferences"]] == [True] * 4
+    assert kept["reason"] == "tie"
+
+
 def test_the_statement_is_the_justification_nearest_to_the_mean() -> None:
     assert preference_of(1, 3, 2)["statement"] == "by c"
     assert preference_of(1, 1, 2)["statement"] == "by a"
