@@ -10,6 +10,7 @@ from dagster_project.quality import (
     measure_agreement,
     reach_consensus,
     retain_annotations,
+    show_aggregations,
     show_agreement,
 )
 from dagster_project.resources import LakeResource, SettingsResource
@@ -61,4 +62,5 @@ def consensus(
     """The published rating of each response within its task, its spread, and the task's preference."""
     campaign = context.partition_key
     report = reach_consensus(lake.lake, settings.settings, campaign)
-    return made(lake.lake, "consensus", {"campaign": campaign}, report)
+    shown = show_aggregations(lake.lake, settings.settings, campaign)
+    return made(lake.lake, "consensus", {"campaign": campaign}, report, shown)

@@ -638,6 +638,41 @@ _table(
 )
 
 _table(
+    "aggregations",
+    "consensus",
+    ("campaign",),
+    ("task_id", "response_id", "attribute"),
+    "The whole distribution of the trusted ratings of each response, and other ways to one rating than the consensus.",
+    Column("campaign", STRING, "slug in campaigns.yaml", ("retained_annotations.campaign",)),
+    *_same("retained_annotations", "task_id", "response_id"),
+    Column("attribute", STRING, "attribute of the rubric"),
+    Column("ratings", pa.int64(), "trusted ratings", ("retained_annotations.scores",)),
+    Column(
+        "distribution",
+        pa.list_(pa.float64()),
+        "share of each level, from the lowest; a soft label",
+        ("retained_annotations.scores",),
+    ),
+    Column("entropy", pa.float64(), "of the distribution, in bits", ("retained_annotations.scores",)),
+    Column("mean", pa.float64(), "mean; null if not configured", ("retained_annotations.scores",), nullable=True),
+    Column("median", pa.float64(), "median; null if not configured", ("retained_annotations.scores",), nullable=True),
+    Column(
+        "dawid_skene",
+        pa.float64(),
+        "the likeliest level; null likewise",
+        ("retained_annotations.scores",),
+        nullable=True,
+    ),
+    Column(
+        "annotator_model",
+        pa.float64(),
+        "level under annotators with bias and variance; or null",
+        ("retained_annotations.scores",),
+        nullable=True,
+    ),
+)
+
+_table(
     "preferences",
     "consensus",
     ("campaign",),

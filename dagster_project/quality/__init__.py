@@ -5,6 +5,7 @@ its tables, and saying what they were made from (`provenance`). Does not belong 
 arrive (`vendors`), and what a release makes of the result (`releases`).
 """
 
+from dagster_project.quality.aggregating import show_aggregations
 from dagster_project.quality.agreement import Agreement, measure_agreement
 from dagster_project.quality.agreement_shown import show_agreement
 from dagster_project.quality.annotator_page import annotator_page
@@ -25,5 +26,6 @@ __all__ = [
     "outdated",
     "reach_consensus",
     "retain_annotations",
+    "show_aggregations",
     "show_agreement",
 ]

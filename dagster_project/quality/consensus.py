@@ -8,9 +8,12 @@ import polars as pl
 import pyarrow.compute as pc
 
 from dagster_project.lake import Lake, Session
+from dagster_project.quality.aggregating import aggregate
 from dagster_project.quality.provenance import made_from
 from dagster_project.settings import Settings
 from dagster_project.vendors import frozen_rubric
+
+TABLES_WRITTEN = ("consensus", "preferences", "aggregations")
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,11 @@ class Consensus:
 
 
 def reach_consensus(lake: Lake, settings: Settings, campaign: str) -> Consensus:
-    """Write ``consensus`` and ``preferences`` of a campaign from its ``retained_annotations``."""
+    """Write ``consensus``, ``preferences`` and ``aggregations`` of a campaign from its ``retained_annotations``."""
     partition = {"campaign": campaign}
-    rubric = frozen_rubric(lake, settings, campaign)
-    parameters = {**settings.policy_of(campaign).model_dump(), "asks_preference": rubric.preference}
-    provenance = {table: made_from(lake, settings, campaign, table) for table in ("consensus", "preferences")}
+    rubric, policy = frozen_rubric(lake, settings, campaign), settings.policy_of(campaign)
+    parameters = {**policy.model_dump(), "asks_preference": rubric.preference}
+    provenance = {table: made_from(lake, settings, campaign, table) for table in TABLES_WRITTEN}
     with Session() as session:
         session.table(lake, "retained_annotations", partition)
         session.frame("rubric", pl.DataFrame(rubric.rows()))
@@ -36,6 +39,8 @@ def reach_consensus(lake: Lake, settings: Settings, campaign: str) -> Consensus:
         session.table(lake, "retained_annotations", partition, name="annotations")
         for table in ("consensus", "task_preferences", "preferences"):
             session.create(table, f"quality/{table}", parameters)
+        aggregated = aggregate(session, rubric, policy.aggregations)
+        session.frame("aggregations", aggregated.with_columns(campaign=pl.lit(campaign)))
         for table, hashed in provenance.items():
             lake.write(table, partition, session.arrow(table), hashed)
         return _summary(session)

@@ -21,11 +21,12 @@ INPUTS = {
     "agreement_counts": ("annotation_tasks", "retained_annotations"),
     "consensus": ("retained_annotations",),
     "preferences": ("retained_annotations",),
+    "aggregations": ("retained_annotations",),
 }
 """The tables of this package in the order in which they are made, with what each reads from the lake."""
 
 
-FORMULAS = ("ballots", "counts", "figures", "selection", "shuffling", "statistics")
+FORMULAS = ("aggregating", "aggregation", "ballots", "counts", "figures", "selection", "shuffling", "statistics")
 """The modules that, beside the statements, say what becomes of ratings."""
 
 

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from dagster_project.settings.yaml_file import Strict
 
+Aggregation = Literal["mean", "median", "dawid_skene", "annotator_model"]
+
 
 class TrustRules(Strict):
     """An annotator who breaks one of these is untrusted; null switches a rule off.
@@ -52,6 +54,10 @@ class AgreementPolicy(Strict):
         default=2, ge=0, description="of a deciding attribute within those kept; null: nothing is disputed"
     )
     max_preference_range: int | None = Field(default=2, ge=0, description="of those kept; null: any range will do")
+    aggregations: tuple[Aggregation, ...] = Field(
+        default=("mean", "median", "dawid_skene", "annotator_model"),
+        description="other ways to one rating, computed beside the consensus and compared with it",
+    )
     shuffles: int = Field(default=5, ge=1, le=1000, description="permutations behind a shuffled figure")
     bootstrap_samples: int = Field(default=1000, ge=0, le=100_000, description="samples behind an interval")
     seed: int = 20240612

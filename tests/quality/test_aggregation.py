@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from dagster_project.project import PROJECT_ROOT
 from dagster_project.quality.aggregation import (
     RatingsOf,
     annotator_model,
@@ -55,13 +56,24 @@ def recovered(ratings: RatingsOf, truth: np.ndarray) -> dict[str, float]:
     return {name: float((levels == truth).mean()) for name, levels in found.items()}
 
 
-@pytest.mark.parametrize(("biased", "spammers"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.3), (0.4, 0.2)])
-def test_weighing_annotators_finds_more_true_levels_than_votes_do(biased: float, spammers: float) -> None:
+CROWDS = {
+    "honest, of unequal noise": (0.0, 0.0),
+    "40 % biased by one level": (0.4, 0.0),
+    "30 % guess": (0.0, 0.3),
+    "40 % biased, 20 % guess": (0.4, 0.2),
+}
+
+
+@pytest.mark.parametrize("name", CROWDS)
+def test_weighing_annotators_finds_more_true_levels_than_votes_do_as_the_documentation_says(name: str) -> None:
+    biased, spammers = CROWDS[name]
     shares = recovered(*simulated(3, biased, spammers))
     assert shares["annotator_model"] > max(shares["mean"], shares["majority"])
     assert shares["dawid_skene"] > shares["majority"]
     if not spammers:
         assert shares["annotator_model"] > max(shares["median"], shares["dawid_skene"])
+    line = f"| {name} | {' | '.join(f'{share:.3f}'.lstrip('0') for share in shares.values())} |"
+    assert line in (PROJECT_ROOT / "docs" / "agreement.md").read_text(encoding="utf-8"), line
 
 
 def test_the_annotator_model_finds_who_is_biased_and_who_guesses() -> None:

@@ -20,7 +20,7 @@ from dagster_project.settings import Home, Settings
 from tests.quality.ratings import PARTITION, panel
 
 STEPS = (judge_annotators, retain_annotations, measure_agreement, reach_consensus)
-AFTER_TRUST = ["retained_annotations", "agreement", "agreement_counts", "consensus", "preferences"]
+AFTER_TRUST = ["retained_annotations", "agreement", "agreement_counts", "consensus", "preferences", "aggregations"]
 
 
 @pytest.fixture
@@ -82,7 +82,13 @@ def test_a_consensus_of_annotations_that_were_filtered_before_stays_outdated(
     changed = with_policy(config, home, "max_range: 2", "max_range: 1")
     reach_consensus(made, changed, "starter")
     retain_annotations(made, changed, "starter")
-    assert outdated(made, changed, "starter") == ["agreement", "agreement_counts", "consensus", "preferences"]
+    assert outdated(made, changed, "starter") == [
+        "agreement",
+        "agreement_counts",
+        "consensus",
+        "preferences",
+        "aggregations",
+    ]
 
 
 def test_a_table_that_says_nothing_is_outdated(made: Lake, settings: Settings) -> None:
