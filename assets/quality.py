@@ -44,7 +44,12 @@ def retained_annotations(
     return made(lake.lake, "retained_annotations", {"campaign": campaign}, report)
 
 
-@dg.asset(group_name=GROUP, kinds={"duckdb", "parquet"}, deps=[retained_annotations], automation_condition=CHEAP)
+@dg.asset(
+    group_name=GROUP,
+    kinds={"duckdb", "parquet"},
+    deps=[annotation_tasks, retained_annotations],
+    automation_condition=CHEAP,
+)
 def agreement(
     context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
 ) -> dg.MaterializeResult:

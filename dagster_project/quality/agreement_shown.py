@@ -17,6 +17,7 @@ from dagster_project.curation.plots import as_markdown
 from dagster_project.lake import Lake
 from dagster_project.quality.counts import REAL, STEPS
 from dagster_project.quality.plots import Point, figures_plot, funnel, heat_map, stacked_bars
+from dagster_project.quality.preference_figures import PreferenceFigures, preference_figures
 from dagster_project.settings import Settings
 from dagster_project.vendors import frozen_rubric
 
@@ -34,6 +35,7 @@ def show_agreement(lake: Lake, settings: Settings, campaign: str) -> dict[str, s
     return {
         "kappa by stage": kappa_table(figures, rubric.names),
         "kappa, plotted": as_markdown("kappa by stage", _kappa_plot(figures, rubric.names)),
+        "preferences": preference_table(preference_figures(lake, settings, campaign)),
         "disagreement": _disagreement(counts, rubric.names, scale),
         "ratings by number of annotators": _distributions(counts, rubric.names, scale),
         "retention": as_markdown("retention", _retention(figures)),
@@ -56,6 +58,21 @@ def kappa_table(figures: pl.DataFrame, attributes: Sequence[str]) -> str:
     warnings = [f"- {attribute}: {rows[attribute, 'collected']['warning']}" for attribute in attributes]
     told = [warning for warning in warnings if not warning.endswith("None")]
     return "\n".join([*lines, "", "In brackets: the same figure on shuffled ratings.", *told])
+
+
+def preference_table(stages: Sequence[PreferenceFigures]) -> str:
+    """Return the agreement of preferences, their consistency with ratings, and the position bias, by stage."""
+    if not stages:
+        return "No preferences were given."
+    lines = [
+        "| stage | preferences | kappa | same side | as rated | first shown preferred |",
+        "| --- |" + " ---: |" * 5,
+    ]
+    for of in stages:
+        first = f"{_figure(of.first_preferred)} ({_figure(of.first_low)} to {_figure(of.first_high)})"
+        figures = (of.quadratic_kappa, of.same_side, of.consistent)
+        lines.append(f"| {of.stage} | {of.preferences} | {' | '.join(map(_figure, figures))} | {first} |")
+    return "\n".join(lines)
 
 
 def trend(figures: pl.DataFrame, attributes: Sequence[str]) -> str:
