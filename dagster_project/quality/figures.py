@@ -18,7 +18,15 @@ import polars as pl
 
 from dagster_project.quality.ballots import BUCKETS
 from dagster_project.quality.counts import REAL, STEPS
-from dagster_project.quality.statistics import OF_FIXED_SLOTS, POOLED, Array, Pairs, mean_over_slots, quotient
+from dagster_project.quality.statistics import (
+    OF_FIXED_SLOTS,
+    POOLED,
+    Array,
+    Pairs,
+    icc_of_fixed_raters,
+    mean_over_slots,
+    quotient,
+)
 
 PARADOX = 0.2
 SKEWED = 0.6
@@ -158,13 +166,15 @@ def _pooled(
 
 def _fixed(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Iterator[tuple[str, Figure]]:
     slots = counts.filter(quantity="slots").sort("slots")
-    tables = [
-        resampling.of(_table(pairs, levels, resampling.buckets))
-        for _, pairs in slots.group_by("slots", maintain_order=True)
-    ]
+    tables = {
+        str(name): resampling.of(_table(pairs, levels, resampling.buckets))
+        for (name,), pairs in slots.group_by("slots", maintain_order=True)
+    }
     undefined = np.full(len(resampling.weights), np.nan)
     for name, statistic in OF_FIXED_SLOTS.items():
-        yield name, Figure(mean_over_slots(statistic, tables) if tables else undefined, None)
+        yield name, Figure(mean_over_slots(statistic, list(tables.values())) if tables else undefined, None)
+    two = {(one, other): table for name, table in tables.items() for one, _, other in [name.partition("|")]}
+    yield "icc", Figure(icc_of_fixed_raters(two) if tables else undefined, None)
 
 
 def _pairs(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Pairs:
@@ -172,9 +182,14 @@ def _pairs(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Pairs:
     together = counts.filter(pl.col("raters") > 1)
     raters = tuple(sorted(set(together["raters"]))) or (2,)
     tables = np.stack([_table(together.filter(raters=m), levels, resampling.buckets) for m in raters], axis=1)
-    ordered = tables + tables.swapaxes(-1, -2)
+    # The lower level is the first of each pair, so that half of a table is enough to resample.
+    first, second = np.triu_indices(levels)
+    drawn = resampling.of(tables[..., first, second])
+    ordered = np.zeros((*drawn.shape[:-1], levels, levels))
+    ordered[..., first, second] += drawn
+    ordered[..., second, first] += drawn
     alone = _table(counts.filter(raters=1), levels, resampling.buckets).diagonal(axis1=-2, axis2=-1)
-    return Pairs(raters, resampling.of(ordered), resampling.of(alone))
+    return Pairs(raters, ordered, resampling.of(alone))
 
 
 def _table(counts: pl.DataFrame, levels: int, buckets: int) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ Belongs here: formulas, each with its source. Does not belong here: counting (`c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -176,6 +176,36 @@ OF_FIXED_SLOTS: dict[str, Callable[[Array], Array]] = {
     "linear_kappa": lambda counts: kappa_of_two(counts, 1),
 }
 """Statistics of two fixed raters, from counts of shape (..., k, l); the figure is the mean over pairs of raters."""
+
+
+def icc_of_fixed_raters(counts: Mapping[tuple[str, str], Array]) -> Array:
+    """Intraclass correlation of single ratings by k fixed raters, two-way, absolute agreement, ICC(2,1).
+
+    (R - E) / (R + (k - 1) E + k (C - E) / n), of the mean squares of n responses (R), raters (C) and what is left (E).
+    ``counts`` are of each two raters, shape (..., k, l). The squared sum of a response is that of its squares and
+    products, so pairs suffice. NaN unless all raters rated the same number of responses with each other. Source: Shrout
+    and Fleiss 1979, Psychological Bulletin 86.
+    """
+    raters = sorted({name for two in counts for name in two})
+    k, sizes = len(raters), np.stack([table.sum(axis=(-2, -1)) for table in counts.values()])
+    level = np.arange(next(iter(counts.values())).shape[-1], dtype=float)
+    sums, squares = ({name: np.zeros(sizes.shape[1:]) for name in raters} for _ in range(2))
+    products = np.zeros(sizes.shape[1:])
+    for (one, other), table in counts.items():
+        products += table @ level @ level
+        for name, given in ((one, table.sum(axis=-1)), (other, table.sum(axis=-2))):
+            sums[name] += given @ level / (k - 1)
+            squares[name] += given @ level**2 / (k - 1)
+    n = sizes[0]
+    total, all_squares = np.sum(list(sums.values()), axis=0), np.sum(list(squares.values()), axis=0)
+    correction = quotient(total**2, n * k)
+    rows = (all_squares + 2 * products) / k - correction
+    columns = quotient(np.sum([each**2 for each in sums.values()], axis=0), n) - correction
+    between, of_raters = quotient(rows, n - 1), columns / (k - 1)
+    left = quotient(all_squares - correction - rows - columns, (n - 1) * (k - 1))
+    found = quotient(between - left, between + (k - 1) * left + quotient(k * (of_raters - left), n))
+    complete = (len(counts) == k * (k - 1) // 2) & (sizes == n).all(axis=0)
+    return np.where(complete, found, np.nan)
 
 
 def mean_over_slots(statistic: Callable[[Array], Array], counts: Sequence[Array]) -> Array:

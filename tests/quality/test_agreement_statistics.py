@@ -124,6 +124,18 @@ def one_way_icc(units: list[Unit]) -> float | None:
     return float((between - within) / divisor) if divisor > 1e-12 else None
 
 
+def two_way_icc(units: list[Unit]) -> float | None:
+    """ICC(2,1) by an analysis of variance on the whole matrix: Shrout and Fleiss 1979."""
+    names = sorted({name for unit in units for name in unit})
+    matrix = np.array([[unit[name] for name in names] for unit in units], dtype=float)
+    n, k = matrix.shape
+    rows = k * ((matrix.mean(axis=1) - matrix.mean()) ** 2).sum() / (n - 1)
+    columns = n * ((matrix.mean(axis=0) - matrix.mean()) ** 2).sum() / (k - 1)
+    left = matrix - matrix.mean(axis=1, keepdims=True) - matrix.mean(axis=0) + matrix.mean()
+    error = (left**2).sum() / ((n - 1) * (k - 1))
+    return float((rows - error) / (rows + (k - 1) * error + k * (columns - error) / n))
+
+
 def share_within(units: list[Unit], steps: int) -> float | None:
     near = [abs(x - y) <= steps for x, y in all_pairs(units)]
     return sum(near) / len(near) if near else None
@@ -193,6 +205,16 @@ def test_ac2_and_icc_of_real_ratings_are_those_of_irrcac_and_pingouin(shared_dat
     for position, name in enumerate(names, start=1):
         found = tuple(figure(figures, statistic, attribute=f"a{position}") for statistic in ("gwet_ac2", "icc"))
         assert found == pytest.approx(AC2_AND_ICC[file][name], abs=1e-9)
+
+
+def test_the_icc_of_fixed_raters_is_that_of_a_two_way_analysis_of_variance(shared_data: Path) -> None:
+    ratings, names = likert(shared_data / "likert" / "summeval_op.jsonl")
+    figures = agreement(ratings, rubric(len(names), lowest=1, highest=5))
+    for position in range(len(names)):
+        found = figure(figures, "icc", "fixed_slots", attribute=f"a{position + 1}")
+        assert found == pytest.approx(two_way_icc(units_of(ratings, position)), abs=1e-9)
+    some = Ratings(ratings.annotations[1:], ratings.tasks)
+    assert figure(agreement(some, rubric(len(names), lowest=1, highest=5)), "icc", "fixed_slots") is None
 
 
 def test_without_variation_or_without_pairs_the_figures_are_null() -> None:
