@@ -105,8 +105,8 @@ def test_a_policy_that_was_edited_after_filtering_is_no_part_of_a_release(
     policy.write_text(policy.read_text(encoding="utf-8").replace("max_range: 2", "max_range: 1"), encoding="utf-8")
     message = refusal(lake, Settings(settings.folder, settings.home))
     assert (
-        "campaign `small`: `retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences` were "
-        "made under another policy, rubric or code, from other annotations, or before the campaign was closed: "
+        "campaign `small`: `retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences`, "
+        "`aggregations` were made under another policy, rubric or code, from other annotations, or before the campaign was closed: "
         "run consensus_job for it "
         "again" in message
     )
@@ -126,7 +126,10 @@ def test_ratings_that_were_filtered_before_the_campaign_was_closed_are_refused(
     small.close()
     message = refusal(lake, settings)
     assert "is still open" not in message
-    assert "`retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences` were made" in message
+    assert (
+        "`retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences`, `aggregations` were made"
+        in message
+    )
 
 
 def test_a_rubric_in_another_order_than_when_its_tasks_were_exported_is_refused(
