@@ -106,9 +106,8 @@ def test_a_policy_that_was_edited_after_filtering_is_no_part_of_a_release(
     message = refusal(lake, Settings(settings.folder, settings.home))
     assert (
         "campaign `small`: `retained_annotations`, `agreement`, `agreement_counts`, `consensus`, `preferences`, "
-        "`aggregations` were made under another policy, rubric or code, from other annotations, or before the campaign was closed: "
-        "run consensus_job for it "
-        "again" in message
+        "`aggregations` were made under another policy, rubric or code, from other annotations, or before the "
+        "campaign was closed: run consensus_job for it again" in message
     )
 
 
