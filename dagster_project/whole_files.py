@@ -1,13 +1,14 @@
 """Files that others pick up: there whole, or not at all.
 
 The one way in which Steerworks puts a file down. Belongs here: temporary names, flushing to the
-disk, renaming. Does not belong here: what the files say.
+disk, renaming, removing. Does not belong here: what the files say.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON that always has the same bytes: sorted keys, a line feed at the end."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing if it is not there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

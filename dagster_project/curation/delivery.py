@@ -1,7 +1,8 @@
 """Prompt batches as they were delivered: ``inbox/prompts/<batch>/`` holds the file (or folder) and a note.
 
 The note says the file's source, licence and place in the order of intake. The order never
-changes, so that a duplicate is always the later one.
+changes, so that a duplicate is always the later one. Where prompts were withdrawn, a sealed copy without them has
+taken the file's place, and the note knows both hashes.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from pydantic import BaseModel, ConfigDict
 
 from dagster_project.curation.prompt_files import files_of, read_rows
 from dagster_project.curation.prompt_rows import PromptRowError, parse_row
+from dagster_project.curation.sealing import SEALED, rows_of, seal, withdrawn_rows
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.settings import Home
 from dagster_project.settings.slugs import is_slug
-from dagster_project.whole_files import flush, write_text
+from dagster_project.whole_files import flush, remove, write_text
+from dagster_project.withdrawn import Register
 
 NOTE = "delivery.json"
 
 
 class PromptDelivery(BaseModel):
-    """One delivered prompt file or folder: where it lies, what it is, and its intake numbers."""
+    """One delivered prompt file or folder: where it lies, what it is, and its intake numbers.
+
+    ``withdrawn`` counts rows that a legal request took out; ``sealed`` is then the SHA-256 of the copy without them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,6 +43,13 @@ class PromptDelivery(BaseModel):
     licence: str
     rows: int
     first_number: int
+    withdrawn: int = 0
+    sealed: str | None = None
+
+    @property
+    def stored(self) -> str:
+        """The name of the file that is kept."""
+        return f"{self.file}{SEALED}" if self.sealed else self.file
 
 
 def delivered_batches(home: Home) -> list[PromptDelivery]:
@@ -62,6 +75,8 @@ def find_delivery(home: Home, batch: str) -> PromptDelivery:
 
 def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: str) -> PromptDelivery:
     """Copy a prompt file or folder into the inbox as a batch; the same bytes again change nothing.
+
+    Prompts that were withdrawn are left out of the copy: their rows are counted, and say no more.
 
     Raises:
         SteerworksError: the file cannot be read as prompts, not one of its rows is one, the batch's name is no slug,
@@ -90,13 +105,27 @@ def deliver_prompts(home: Home, path: Path, batch: str, source: str, licence: st
         earlier = next((other for other in known if other.batch == batch), None)
         if earlier is not None:
             return _unchanged(earlier, delivery)
-        _store(folder, path, delivery)
-    return delivery
+        return _store(folder, path, delivery, Register.of_home(home))
 
 
 def prompt_file(home: Home, delivery: PromptDelivery) -> Path:
-    """Return where a delivered file lies."""
-    return home.inbox / "prompts" / delivery.batch / delivery.file
+    """Return where a delivered file lies, or its sealed copy."""
+    return home.inbox / "prompts" / delivery.batch / delivery.stored
+
+
+def withdrawn_from(home: Home, delivery: PromptDelivery, register: Register) -> dict[int, str]:
+    """Return the rows of a delivery that the register refuses and that are still there: number and prompt id."""
+    return dict(withdrawn_rows(rows_of(prompt_file(home, delivery)), register))
+
+
+def seal_delivery(home: Home, batch: str, register: Register) -> PromptDelivery:
+    """Have a sealed copy without withdrawn prompts take the place of a delivered file; safe to repeat after a kill."""
+    with FileLock(home.inbox / "prompts" / ".lock"):
+        delivery = find_delivery(home, batch)
+        sealed = _sealed(home.inbox / "prompts" / batch, delivery, register)
+        if sealed.sealed:
+            remove(home.inbox / "prompts" / batch / sealed.file)
+        return sealed
 
 
 def delivery_sha256(path: Path) -> str:
@@ -133,7 +162,8 @@ def _defect(content: Any) -> str | None:
 
 
 def _unchanged(earlier: PromptDelivery, again: PromptDelivery) -> PromptDelivery:
-    if earlier.model_copy(update={"first_number": again.first_number}) != again:
+    as_delivered = {name: getattr(again, name) for name in ("first_number", "withdrawn", "sealed")}
+    if earlier.model_copy(update=as_delivered) != again:
         raise SteerworksError(
             f"the batch `{again.batch}` was taken in already, with another file, source or licence "
             f"({earlier.file}, {earlier.rows} rows). Batches are only ever added: choose another name."
@@ -141,7 +171,7 @@ def _unchanged(earlier: PromptDelivery, again: PromptDelivery) -> PromptDelivery
     return earlier
 
 
-def _store(folder: Path, path: Path, delivery: PromptDelivery) -> None:
+def _store(folder: Path, path: Path, delivery: PromptDelivery, register: Register) -> PromptDelivery:
     """Make the batch's folder under another name and rename it, so that it is there whole or not at all."""
     temporary = folder / f".{delivery.batch}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -151,6 +181,28 @@ def _store(folder: Path, path: Path, delivery: PromptDelivery) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
         flush(copy)
-    write_text(temporary / NOTE, delivery.model_dump_json(indent=2) + "\n")
+    stored = _sealed(temporary, delivery, register)
+    if stored.sealed:
+        remove(temporary / delivery.file)
+    else:
+        _write_note(temporary, stored)
     temporary.rename(folder / delivery.batch)
     flush(folder)
+    return stored
+
+
+def _sealed(folder: Path, delivery: PromptDelivery, register: Register) -> PromptDelivery:
+    """Seal what lies in a batch's folder if a prompt of it was withdrawn; return the delivery as it is then."""
+    stored = folder / delivery.stored
+    out = frozenset(number for number, _ in withdrawn_rows(rows_of(stored), register))
+    if not out:
+        return delivery
+    copy = seal(folder / delivery.file, rows_of(stored), out)
+    counts = {"withdrawn": delivery.withdrawn + len(out), "sealed": file_sha256(copy)}
+    sealed = delivery.model_copy(update=counts)
+    _write_note(folder, sealed)
+    return sealed
+
+
+def _write_note(folder: Path, delivery: PromptDelivery) -> None:
+    write_text(folder / NOTE, delivery.model_dump_json(indent=2) + "\n")

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from dagster_project.curation.delivery import PromptDelivery, delivery_sha256, find_delivery, prompt_file
-from dagster_project.curation.prompt_files import Row, read_rows
+from dagster_project.curation.prompt_files import Row
 from dagster_project.curation.prompt_rows import PromptRow, PromptRowError, parse_row
+from dagster_project.curation.sealing import rows_of
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import canonical_json, digest, stable_id
 from dagster_project.lake import TABLES, Lake
@@ -41,10 +42,10 @@ def take_in_prompts(lake: Lake, home: Home, batch: str, intake: Intake = PLAIN) 
     """
     delivery = find_delivery(home, batch)
     path = prompt_file(home, delivery)
-    if delivery_sha256(path) != delivery.sha256:
+    if delivery_sha256(path) != (delivery.sealed or delivery.sha256):
         raise SteerworksError(f"{path}: the file changed after its intake. Restore it, or add it as another batch.")
     rows, defects = 0, Counter[str]()
-    records = (_record(delivery, intake, offset, row) for offset, row in enumerate(read_rows(path)))
+    records = (_record(delivery, intake, offset, row) for offset, row in enumerate(rows_of(path)))
     with lake.streaming("raw_prompts", {"prompt_batch": batch}, raw_made_from(delivery, intake)) as write:
         for part in _in_parts(records):
             write(pa.Table.from_pylist(part, TABLES["raw_prompts"].schema))
@@ -54,8 +55,12 @@ def take_in_prompts(lake: Lake, home: Home, batch: str, intake: Intake = PLAIN) 
 
 
 def raw_made_from(delivery: PromptDelivery, intake: Intake) -> str:
-    """Return the hash of all that a batch's rows follow from."""
-    return digest(["raw_prompts", VERSION, delivery.model_dump(), intake.model_dump()])
+    """Return the hash of all that a batch's rows follow from.
+
+    A withdrawal is left out: what was decided about the batch's other prompts stays as it is.
+    """
+    delivered = delivery.model_dump(exclude={"withdrawn", "sealed"})
+    return digest(["raw_prompts", VERSION, delivered, intake.model_dump()])
 
 
 def _record(delivery: PromptDelivery, intake: Intake, offset: int, row: Row) -> dict[str, Any]:

@@ -29,11 +29,13 @@ class SelectionReport:
 def select(lake: Lake, curation: CurationFile, batch: str) -> pl.DataFrame:
     """Return the kept prompts of a batch with ``selected`` and ``reason``; the turns in between are still missing.
 
-    Topics and complexity are read from their tables, which must have the batch.
+    Topics and complexity are read from their tables, which must have the batch. Prompts that were withdrawn keep the
+    places that they had.
     """
     with Session() as session:
         for table in ("curated_prompts", "prompt_topics", "prompt_complexity"):
             session.table(lake, table, {"prompt_batch": batch})
+        session.table(lake, "selected_prompts", {"prompt_batch": batch}, "earlier_selection")
         candidates = session.query("prompts/candidates", {"seed": curation.selection.seed})
         chosen = choose(starmap(Candidate, candidates.iter_rows()), curation.selection)
         places = {"prompt_id": chosen.order, "place": range(1, len(chosen.order) + 1)}

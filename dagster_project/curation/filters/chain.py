@@ -1,7 +1,7 @@
 """The filters in their order. The first that excludes a prompt gives its reason; the others are not asked.
 
-The order: what is no prompt at all (`invalid`, `unknown_licence`), what would spoil an evaluation
-(`benchmark_overlap`), what is told by counting (`too_many_turns`, `too_short`, `too_long`), then what is
+The order: what is no prompt any more (`withdrawn`) or none at all (`invalid`, `unknown_licence`), what would spoil
+an evaluation (`benchmark_overlap`), what is told by counting (`too_many_turns`, `too_short`, `too_long`), then what is
 told by reading: `language`, `personal_data`, `code`, `identity`, `unsafe`, `not_self_contained`.
 Duplicates come after all of these, among the prompts that are left. Belongs here: this order.
 """
@@ -15,6 +15,7 @@ from dagster_project.curation.filters import language, personal_data
 from dagster_project.curation.filters.rules import RuleList, rules_path
 from dagster_project.curation.filters.scorer import Scorer, load_scorer
 from dagster_project.settings.curation import Filters, Length, RulesFilter
+from dagster_project.withdrawn import WITHDRAWN
 
 VERSION = 1
 BETWEEN_TURNS = "\n\n"
@@ -65,6 +66,7 @@ class FilterChain:
             overlaps: those that hold a benchmark's item, by their place, with the detail.
         """
         judging = _Judging([Verdict() for _ in subjects])
+        judging.exclude(WITHDRAWN, lambda at: _withdrawn(subjects[at].defect))
         judging.exclude("invalid", lambda at: subjects[at].defect)
         if self.filters.licence.enabled:
             judging.exclude("unknown_licence", lambda at: self._unknown_licence(subjects[at].licence))
@@ -112,6 +114,11 @@ class FilterChain:
 
     def _too_many(self, turns: int) -> str | None:
         return f"{turns} turns" if turns > self.length.max_turns else None
+
+
+def _withdrawn(defect: str | None) -> str | None:
+    rule, _, detail = (defect or "").partition(": ")
+    return detail if rule == WITHDRAWN else None
 
 
 @dataclass
