@@ -22,6 +22,7 @@ from dagster_project.settings import Settings
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.intake import Desk, take_in
+from dagster_project.vendors.sealing import is_sealed
 from dagster_project.vendors.sorting import Sorter
 from dagster_project.vendors.vault import RawCopy
 from dagster_project.whole_files import PRIVATE, write_whole
@@ -105,6 +106,8 @@ def _read_again(lake: Lake, desk: Desk, file: _File) -> TakenAgain:
         return left_alone(f"its campaign {closed[0]} is closed")
     if raw is None:
         return left_alone("it is not in the vault any more")
+    if is_sealed(raw):
+        return left_alone("a withdrawal took rows out of it: have what is to be mended delivered in another file")
     note = folder / f".again-{file.delivery_id}.json"
     # a kill between here and the end leaves the note, and with it the file to be read again
     write_whole(note, file.as_json().encode(), PRIVATE)

@@ -17,7 +17,8 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import stable_id, unit_interval
 from dagster_project.lake import TABLES
 from dagster_project.settings import PROJECT_ROOT, Rubric, Settings
-from dagster_project.vendors.imported import ImportedResponse, ImportedTask
+from dagster_project.vendors.imported import ImportedResponse, ImportedTask, require_not_withdrawn
+from dagster_project.withdrawn import Register
 
 Row = dict[str, Any]
 
@@ -45,7 +46,10 @@ def control_tasks(settings: Settings, campaign: str, tasks: list[Row]) -> pa.Tab
     chosen = [task for task in tasks if unit_interval(seed, "repeat", campaign, task["task_id"]) < spec.repeat_share]
     rows = [_repeat(task) for task in chosen]
     if spec.gold is not None:
-        rows += _gold(PROJECT_ROOT / spec.gold, settings.rubric_of(campaign), campaign, spec.annotators_per_task)
+        register = Register.of_home(settings.home)
+        rows += _gold(
+            PROJECT_ROOT / spec.gold, settings.rubric_of(campaign), campaign, spec.annotators_per_task, register
+        )
     return pa.Table.from_pylist(rows, schema=TABLES["control_tasks"].schema)
 
 
@@ -61,7 +65,7 @@ def _repeat(task: Row) -> Row:
     }
 
 
-def _gold(path: Path, rubric: Rubric, campaign: str, annotators: int) -> list[Row]:
+def _gold(path: Path, rubric: Rubric, campaign: str, annotators: int, register: Register) -> list[Row]:
     if not path.exists():
         raise SteerworksError(
             f"{path}: no such file. A campaign names it under `gold`, as a path from the project's root."
@@ -72,6 +76,7 @@ def _gold(path: Path, rubric: Rubric, campaign: str, annotators: int) -> list[Ro
             continue
         try:
             task = GoldTask.model_validate_json(line)
+            require_not_withdrawn(task, register)
             rows += [row | {"campaign": campaign, "annotators": annotators} for row in _rows(task, rubric, campaign)]
         except (ValidationError, ValueError, json.JSONDecodeError) as error:
             told = str(error).split("\n")[0]

@@ -59,19 +59,20 @@ class Pseudonyms:
             if pseudonym not in known
         ]
         if lines:
-            _append(_map_path(self.vault, self.vendor), "".join(lines).encode())
+            _append(map_path(self.vault, self.vendor), "".join(lines).encode())
 
 
 def workers_of(vault: Path, vendor: str) -> dict[str, str]:
     """Return the vendor's own worker id of each pseudonym; empty if nobody has delivered yet."""
-    path = _map_path(vault, vendor)
+    path = map_path(vault, vendor)
     if not path.exists():
         return {}
     rows = [json.loads(line) for line in path.read_bytes()[: _whole_bytes(path)].splitlines()]
     return {row["pseudonym"]: row["worker"] for row in rows}
 
 
-def _map_path(vault: Path, vendor: str) -> Path:
+def map_path(vault: Path, vendor: str) -> Path:
+    """Return where a vendor's map of workers lies."""
     return vault / "workers" / f"{vendor}.jsonl"
 
 

@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from dagster_project.curation.sealing import letters_of
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, stable_id
 from dagster_project.settings.yaml_file import Strict
+from dagster_project.withdrawn import Register
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")]
 Problem = tuple[int, str]
@@ -96,15 +98,15 @@ class ImportedTask(Strict):
             }
 
 
-def read_imported(path: Path, taken: Set[str]) -> list[dict[str, Any]]:
-    """Return the file's rows; ``taken`` are the task ids of other campaigns.
+def read_imported(path: Path, taken: Set[str], register: Register) -> list[dict[str, Any]]:
+    """Return the file's rows; ``taken`` are the task ids of other campaigns, ``register`` knows withdrawn prompts.
 
     Raises:
         SteerworksError: the file is absent, empty or not UTF-8, or rows of it break a rule; up to
             twenty of them are named with their row number and rule.
     """
     problems: list[Problem] = []
-    rows = [row for task in _valid_tasks(path, _Ledger(taken), problems) for row in task.rows()]
+    rows = [row for task in _valid_tasks(path, _Ledger(taken, register), problems) for row in task.rows()]
     if problems:
         listed = "\n".join(f"{path}, row {number}: {rule}." for number, rule in problems[:SHOWN_PROBLEMS])
         more = len(problems) - SHOWN_PROBLEMS
@@ -115,11 +117,18 @@ def read_imported(path: Path, taken: Set[str]) -> list[dict[str, Any]]:
     return rows
 
 
-class _Ledger:
-    """What earlier rows of the file claimed, so that no id stands for two things."""
+def require_not_withdrawn(task: ImportedTask, register: Register) -> None:
+    """Raise ValueError if a task asks about a prompt that was withdrawn."""
+    if register.knows_prompts and register.refuses(letters_of(task.conversation)):
+        raise ValueError("its prompt was withdrawn by a legal request; take the row out of the file")
 
-    def __init__(self, taken: Set[str]) -> None:
+
+class _Ledger:
+    """What earlier rows of the file claimed, so that no id stands for two things, and what must not come back."""
+
+    def __init__(self, taken: Set[str], register: Register) -> None:
         self.taken = taken
+        self.register = register
         self.tasks: dict[str, int] = {}
         self.responses: dict[str, tuple[int, str]] = {}
 
@@ -127,8 +136,9 @@ class _Ledger:
         """Note a row's ids.
 
         Raises:
-            ValueError: one of them is taken.
+            ValueError: one of them is taken, or the prompt was withdrawn.
         """
+        require_not_withdrawn(task, self.register)
         if task.task_id in self.taken:
             raise ValueError(f"task_id: `{task.task_id}` is a task of another campaign; give it another id")
         if (first := self.tasks.setdefault(task.task_id, number)) != number:

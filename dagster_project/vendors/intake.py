@@ -6,8 +6,8 @@ which of several ratings counts (`merging`).
 The order makes a kill at any moment harmless. First the bytes are copied into the vault, then the
 map of workers, then accepted and quarantined rows, then the rows of `intake`, then the file leaves
 the inbox. A delivery is known once its rows of `intake` account for all rows of its file; until
-then it is taken in anew, whole. Rows go through in parts of some thousand, so that memory is the same for
-every size of file.
+then it is taken in anew, whole. Of a file with withdrawn annotations the vault keeps a sealed copy
+alone. Rows go through in parts of some thousand, so that memory is the same for every size of file.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ from dagster_project.settings import Settings
 from dagster_project.vendors.bulk import SHORTEST_TELLING_ID
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
+from dagster_project.vendors.sealing import seal
 from dagster_project.vendors.sorting import Broken, SortedRows, Sorter
 from dagster_project.vendors.vault import RawCopy, keep_raw
+from dagster_project.withdrawn import WITHDRAWN
 
 _ASIDE = {
     "campaign": pl.String,
@@ -113,6 +115,8 @@ class Desk:
         else:
             self.discard(raw.delivery_id)
             taken = self.enter(raw, path.name)
+        if self._has_withdrawn(raw.delivery_id):
+            seal(self.sorter, raw)
         after = path.stat()
         # what grew meanwhile is another delivery, and stays for the next look
         if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
@@ -155,6 +159,10 @@ class Desk:
     def _is_known(self, delivery_id: str) -> bool:
         rows = [row for part in self._parts("intake", delivery_id) for row in pl.read_parquet(part).to_dicts()]
         return bool(rows) and sum(row["rows"] for row in rows) == rows[0]["file_rows"]
+
+    def _has_withdrawn(self, delivery_id: str) -> bool:
+        parts = self._parts("quarantine", delivery_id)
+        return any(WITHDRAWN in pl.read_parquet(part, columns=["rule"])["rule"] for part in parts)
 
     def _known_name(self, path: Path, raw: RawCopy) -> str:
         names = {worker for rows in self.sorter.sort(raw) for worker in rows.names}

@@ -10,7 +10,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -41,6 +42,7 @@ from dagster_project.vendors.redaction import without_identities
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
 from dagster_project.vendors.vault import RawCopy
+from dagster_project.withdrawn import WITHDRAWN, Register
 
 ROWS_AT_ONCE = 40_000
 BLOCKS_AT_ONCE = 2
@@ -55,6 +57,10 @@ NO_TASK = Defect("missing_field", "`task_id` is missing or empty: give the task'
 UNKNOWN_TASK = Defect(
     "unknown_task",
     "`task_id` names no task that this vendor was sent: copy it from the exported round, letter by letter.",
+)
+TAKEN_OUT = Defect(
+    WITHDRAWN,
+    "its annotator or its prompt was withdrawn by a legal request: nothing of it is kept, and nothing is to be done.",
 )
 
 
@@ -96,6 +102,8 @@ class Sorter:
     known: pl.DataFrame
     format: Format
     max_unpacked: int
+    withdrawn_workers: frozenset[str] = frozenset()
+    withdrawn_tasks: frozenset[str] = frozenset()
 
     @classmethod
     def of_vendor(cls, lake: Lake, settings: Settings, vendor: str, pseudonyms: Pseudonyms) -> Sorter:
@@ -109,7 +117,16 @@ class Sorter:
         _require_known_fields(spec, vendor, demands)
         required = (*REQUIRED_FIELDS, *_shared_attributes(demands))
         max_unpacked = int(settings.vendors.max_unpacked_gb * GIGABYTE)
-        return cls(pseudonyms, demands, _known_tasks(lake, list(demands)), Format(spec, required), max_unpacked)
+        register = Register.of_home(settings.home)
+        return cls(
+            pseudonyms,
+            demands,
+            _known_tasks(lake, list(demands)),
+            Format(spec, required),
+            max_unpacked,
+            register.pseudonyms(vendor),
+            register.task_ids,
+        )
 
     @property
     def default_campaign(self) -> str:
@@ -118,9 +135,8 @@ class Sorter:
 
     def sort(self, raw: RawCopy) -> Iterator[SortedRows]:
         """Tell a file's annotations apart, some thousand at a time; a file that cannot be read is one broken row."""
-        mapping = self.format.vendor.mapping
         last = 0
-        with made_plain(raw.path, mapping.encoding if mapping else "utf-8", self.max_unpacked) as file:
+        with self._made_plain(raw) as file:
             if isinstance(file, Defect):
                 yield SortedRows(broken=[Broken(None, 1, 1, file)])
                 return
@@ -131,6 +147,30 @@ class Sorter:
                 yield SortedRows(broken=[Broken(None, last + 1, last + 1, CUT_ARCHIVE)])
             elif last == 0:
                 yield SortedRows(broken=[Broken(None, 1, 1, EMPTY_FILE)])
+
+    def found(self, raw: RawCopy) -> Iterator[Found]:
+        """Yield a file's annotations as they are found in it; none of a file that cannot be read."""
+        with self._made_plain(raw) as file:
+            if not isinstance(file, Defect):
+                yield from self.format.annotations(file)
+
+    def is_withdrawn(self, cells: Cells) -> bool:
+        """Say whether an annotation is about a withdrawn prompt or by a withdrawn worker.
+
+        Where columns have shifted, the worker's id may stand in any cell; a number there is taken for a number.
+        """
+        if str(cells.get("task_id", "")).strip() in self.withdrawn_tasks:
+            return True
+        if not self.withdrawn_workers:
+            return False
+        texts = {value.strip() for value in cells.values() if isinstance(value, str)}
+        names = {text for text in texts if len(text) >= SHORTEST_TELLING_ID and not text.isdecimal()}
+        names.add(str(cells.get("annotator", "")).strip())
+        return any(self.pseudonyms.pseudonym(name) in self.withdrawn_workers for name in names)
+
+    def _made_plain(self, raw: RawCopy) -> AbstractContextManager[Plain | Defect]:
+        mapping = self.format.vendor.mapping
+        return made_plain(raw.path, mapping.encoding if mapping else "utf-8", self.max_unpacked)
 
     def ignored_fields(self, fields: set[str], names: set[str]) -> tuple[str, ...]:
         """Return the fields that no rule knows, as far as they look like names of fields and of nobody."""
@@ -163,7 +203,7 @@ class Sorter:
                 yield from self._sort_lines(*waiting.popleft())
 
     def _sort_lines(self, block: LineBlock, looked_at: Future[Sure | None]) -> Iterator[tuple[SortedRows, int]]:
-        rows, sure = SortedRows(), looked_at.result()
+        rows, sure = SortedRows(), self._without_withdrawn(looked_at.result())
         places = pl.Series(dtype=pl.Int64)
         if sure is not None and sure.rows:
             places = pl.concat([frame["place"].cast(pl.Int64) for frame in sure.rows])
@@ -177,6 +217,13 @@ class Sorter:
                     self._sort_one(rows, Found(number, number, read_line(lines[place])))
         if rows.accepted or rows.broken or rows.many:
             yield rows, block.first + block.count - 1
+
+    def _without_withdrawn(self, sure: Sure | None) -> Sure | None:
+        """Leave lines by withdrawn workers to be looked at one by one."""
+        if sure is None or not self.withdrawn_workers:
+            return sure
+        allowed = [frame.filter(~pl.col("annotator").is_in(self.withdrawn_workers)) for frame in sure.rows]
+        return replace(sure, rows=[frame for frame in allowed if frame.height])
 
     def _take(self, rows: SortedRows, sure: Sure, first: int) -> None:
         rows.fields.update(sure.fields)
@@ -208,6 +255,9 @@ class Sorter:
         if not is_empty(cells.get("annotator")):
             rows.names.add(str(cells["annotator"]).strip())
         known = self._tasks.get(str(cells.get("task_id", "")).strip())
+        if self.is_withdrawn(cells):
+            rows.broken.append(Broken(known[0] if known else None, found.number, found.row, TAKEN_OUT))
+            return
         if known is None:
             defect = _no_task(found) if is_empty(cells.get("task_id")) else UNKNOWN_TASK
             rows.broken.append(Broken(None, found.number, found.row, defect, self._text(cells, None)))

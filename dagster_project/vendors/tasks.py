@@ -19,6 +19,7 @@ from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.settings import PROJECT_ROOT, Pairing, Rubric, Settings
 from dagster_project.vendors.controls import control_tasks
 from dagster_project.vendors.imported import read_imported
+from dagster_project.withdrawn import Register
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[s
 def _imported(lake: Lake, settings: Settings, campaign: str) -> pa.Table:
     own = lake.parts("annotation_tasks", {"campaign": campaign})
     others = [part for part in lake.parts("annotation_tasks") if part not in own]
-    rows = read_imported(PROJECT_ROOT / str(settings.campaign(campaign).imported), _task_ids(others))
+    path, register = PROJECT_ROOT / str(settings.campaign(campaign).imported), Register.of_home(settings.home)
+    rows = read_imported(path, _task_ids(others), register)
     common = _common(settings, campaign)
     return pa.Table.from_pylist([{**row, **common} for row in rows], schema=TABLES["annotation_tasks"].schema)

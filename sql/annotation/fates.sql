@@ -2,7 +2,8 @@
 -- latest wins, by the vendor's time and then its revision; rows that say the same count once; the
 -- latest rows that differ and cannot be ordered are quarantined together. Rows of a file whose
 -- intake was cut short are left out: the file is still in the inbox and will be taken in anew.
--- What is said of a control task is used to judge annotators, and nowhere else.
+-- What is said of a control task is used to judge annotators, and nowhere else. Of a row that a legal request took out
+-- nothing is left but that it came.
 -- inputs: deliveries, quarantine, intake, control_tasks
 -- grain: delivery_id, row_number
 -- output: campaign, delivery_id, row_number, fate, rule
@@ -53,7 +54,12 @@ select
 from ranked
 left join (select distinct task_id, kind from control_tasks) as controls using (task_id)
 union all
-select campaign, delivery_id, row_number, 'quarantined' as fate, rule
+select
+    campaign,
+    delivery_id,
+    row_number,
+    if(rule = 'withdrawn', 'withdrawn', 'quarantined') as fate,
+    rule
 from quarantine
 semi join intake using (delivery_id)
 order by delivery_id, row_number
