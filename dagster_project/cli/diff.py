@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markdown import Markdown
 
 from dagster_project.cli.terminal import open_console
-from dagster_project.releases import changelog, difference, folder_of, read_manifest
+from dagster_project.releases import changelog, difference, folder_of, read_manifest, yank_of_folder
 from dagster_project.releases.versions import checked_version
 from dagster_project.settings import Settings
 
@@ -28,6 +29,9 @@ def diff(
     """Say which rows were added, removed and changed between two releases, and why; statistics side by side."""
     releases = Settings.from_environment().home.releases
     before, after = (releases / checked_version(version) for version in (older, newer))
+    for yanked in (yank_of_folder(before), yank_of_folder(after)):
+        if yanked:
+            Console(stderr=True).print(f"[bold yellow]yanked[/] {yanked}.", highlight=False, soft_wrap=True)
     manifests = read_manifest(before), read_manifest(after)
     folders = folder_of(before, manifests[0]), folder_of(after, manifests[1])
     with tempfile.TemporaryDirectory() as spill:

@@ -10,7 +10,7 @@ import typer
 from dagster_project.cli.launch import Launcher
 from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
-from dagster_project.releases import verify
+from dagster_project.releases import verify, yank_of_folder
 from dagster_project.settings import Settings
 
 
@@ -35,7 +35,9 @@ def publish(version: Annotated[str, typer.Argument(help="a release that was buil
 
 
 def verify_release(path: Annotated[Path, typer.Argument(help="a release's folder")]) -> None:
-    """Check every file of a release against its manifest."""
+    """Check every file of a release against its manifest, and that it is not yanked."""
     if problems := verify(path):
         raise SteerworksError("\n".join(problems))
+    if yanked := yank_of_folder(path):
+        raise SteerworksError(f"every file of {path} is as its manifest says, but {yanked}.")
     open_console().print(f"[green]✓[/] every file of {path} is as its manifest says", soft_wrap=True)

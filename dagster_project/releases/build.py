@@ -53,6 +53,7 @@ from dagster_project.releases.split_check import moved_prompts
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import make_relations, write_tables
 from dagster_project.releases.versions import checked_version, proposal
+from dagster_project.releases.yanking import read_yank
 from dagster_project.settings import ReleaseSpec, Settings
 from dagster_project.whole_files import flush, write_json, write_text
 
@@ -107,9 +108,11 @@ def build_release(lake: Lake, settings: Settings, version: str, unmet: Unmet) ->
 
     Raises:
         SteerworksError: the release is refused, with every reason; or it exists and its files or
-            its inputs are no longer those that it was built from.
+            its inputs are no longer those that it was built from; or it is yanked.
     """
     checked_version(version)
+    if yanked := read_yank(settings.home, version):
+        raise SteerworksError(f"{yanked}.\nIt is not built again. {proposal(settings, version)}")
     order = _ordered(lake, settings, version)
     lock = read_lock(settings, version)
     if order.path.exists():

@@ -11,6 +11,7 @@ from typing import Any
 from dagster_project.releases.card import cell, count, figure
 from dagster_project.releases.difference import CHANGES, REASONS, Difference
 from dagster_project.releases.manifest import Manifest
+from dagster_project.withdrawn import WITHDRAWN
 
 EXPLANATIONS = {
     "added": "responses that the parent does not have",
@@ -55,14 +56,15 @@ def _reasons(found: Difference) -> str:
 
 
 def _rows(found: Difference) -> str:
-    """List the rows that the difference names."""
-    if not found.rows:
-        return ""
+    """List the rows that the difference names, but for those that were withdrawn: nobody is to be led to them."""
     lines = [
         f"| {row['change']} | {row['reason']} | {cell(row['task_id'])} | {cell(row['response_id'])} | "
         f"{cell(row['model'])} |\n"
         for row in found.rows
+        if row["reason"] != WITHDRAWN
     ]
+    if not lines:
+        return ""
     return "The first of them:\n\n| change | reason | task | response | model |\n| --- | --- | --- | --- | --- |\n" + (
         "".join(lines)
     )

@@ -35,6 +35,17 @@ def find_input(lake: Lake, name: str, sha256: str) -> Path | None:
     return next((path for path in candidates if path.exists() and file_sha256(path) == sha256), None)
 
 
+def kept_files(lake: Lake) -> list[Path]:
+    """Return all files that are kept."""
+    return sorted((lake.root / FOLDER).glob("*.parquet"))
+
+
+def forget_kept(lake: Lake, path: Path) -> None:
+    """Remove the further name of a file of the lake, if it has one: its bytes must not outlive it."""
+    if path.exists():
+        _kept(lake, file_sha256(path)).unlink(missing_ok=True)
+
+
 def link(source: Path, target: Path) -> None:
     """Give a file a further name, or copy it where it cannot have one."""
     target.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from dagster_project.lake import Lake
 from dagster_project.releases.inputs import find_inputs
 from dagster_project.releases.licensing import known_terms
 from dagster_project.releases.lock import lock_path, locked_inputs, read_lock
+from dagster_project.releases.yanking import yank_path
 from dagster_project.settings import Settings, base_version
 from dagster_project.settings.releases import VERSION_PATTERN
 
@@ -36,14 +37,14 @@ def next_version(settings: Settings, version: str) -> str:
     else:
         major, minor, _ = base.removeprefix("v").split(".")
         following = f"v{major}.{int(minor) + 1}.0"
-    is_taken = (settings.home.releases / following).exists() or lock_path(settings, following).exists()
+    is_taken = lock_path(settings, following).exists() or _was_built(settings, following)
     return next_version(settings, following) if is_taken else following
 
 
 def due_candidate(lake: Lake, settings: Settings, version: str) -> str | None:
     """Return the next candidate of a version, such as ``v1.2.0-rc.2``; None if it would equal the last one."""
     number = 1
-    while (settings.home.releases / f"{version}-rc.{number}").exists():
+    while _was_built(settings, f"{version}-rc.{number}"):
         number += 1
     last = read_lock(settings, f"{version}-rc.{number - 1}")
     spec = settings.release(version)
@@ -60,3 +61,8 @@ def proposal(settings: Settings, version: str) -> str:
         return f"Build the next candidate, {following}."
     parent = f" with `parent: {version}`" if (settings.home.releases / version).exists() else ""
     return f"Take the next version: describe it in {settings.release_path(following)}{parent}, and build {following}."
+
+
+def _was_built(settings: Settings, version: str) -> bool:
+    """Say whether a version is in the home, or was until it was yanked."""
+    return (settings.home.releases / version).exists() or yank_path(settings.home, version).exists()

@@ -46,7 +46,8 @@ excluded as (
     union all by name
     select 'prompt' as kind, 'selection' as stage, reason, prompt_batch, prompt_id
     from selected_prompts
-    where not selected
+    -- curation has the row of a withdrawn prompt
+    where not selected and reason <> 'withdrawn'
     union all by name
     select 'prompt' as kind, 'pairing' as stage, 'no_task' as reason, prompt_batch, prompt_id
     from selected_prompts
@@ -103,7 +104,7 @@ excluded as (
     union all by name
     select
         'delivered row' as kind,
-        if(fate = 'quarantined', 'intake', 'merge') as stage,
+        if(fate = 'quarantined' or rule = 'withdrawn', 'intake', 'merge') as stage,
         coalesce(rule, fate) as reason,
         campaign
     from annotation_fates

@@ -18,6 +18,7 @@ from dagster_project.releases.licensing import findings, known_terms
 from dagster_project.releases.lock import Lock, differences, locked_inputs, read_lock
 from dagster_project.releases.manifest import MANIFEST, publication_refusals, read_manifest, verify
 from dagster_project.releases.splits import SPLITS
+from dagster_project.releases.yanking import read_yank
 from dagster_project.settings import Settings
 
 
@@ -32,6 +33,8 @@ def reasons_against(lake: Lake, settings: Settings, version: str, unmet: Unmet) 
         SteerworksError: there is no such release, or no description of it.
     """
     folder = settings.home.releases / version
+    if yanked := read_yank(settings.home, version):
+        return [str(yanked)]
     if broken := verify(folder):
         return broken
     lock = read_lock(settings, version)
