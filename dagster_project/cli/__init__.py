@@ -30,6 +30,7 @@ from dagster_project.cli import (
     sql,
     ui,
     vault,
+    withdraw,
 )
 from dagster_project.errors import SteerworksError
 
@@ -58,6 +59,7 @@ app.command("explain")(explain.explain)
 app.command("splits")(splits.splits)
 app.command("sql")(sql.sql)
 app.add_typer(vault.app, name="vault")
+app.add_typer(withdraw.app, name="withdraw")
 app.command("ui")(ui.ui)
 
 

@@ -6,9 +6,12 @@ the UI. This is the one module of the command line that imports dagster.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +25,8 @@ from dagster_project.resources import ProgressResource
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUOTED_CHARACTERS, SHORTEST_QUOTE = 60, 8
+"""Pages quote the beginning of prompts; of a shorter text nobody can say whether it is quoted."""
 
 
 class RunStoppedError(SteerworksError):
@@ -102,6 +107,47 @@ class Launcher:
             if any(_was_interrupted(event) for event in result.all_events if event.is_step_failure):
                 raise RunStoppedError("stopped before it was done. What was done is kept; run it again to go on.")
             raise SteerworksError("\n".join(_reasons(result)) or f"run {result.run_id} failed")
+
+
+def remove_runs_quoting(home: Home, texts: Sequence[str]) -> int:
+    """Remove the runs whose records quote any of some texts from Dagster's storage; return how many.
+
+    That they made their partitions is told again, without what they had to say about it.
+    """
+    if not home.dagster.exists():
+        return 0
+    prepare_dagster_home(home)
+    quotes = [quote for text in texts if len(quote := _as_shown(text)) >= SHORTEST_QUOTE]
+    with dg.DagsterInstance.get() as instance:
+        run_ids = [record.dagster_run.run_id for record in instance.get_run_records()]
+        quoting = [run_id for run_id in run_ids if _quotes_any(instance, run_id, quotes)]
+        for run_id in quoting:
+            _remove_run(instance, run_id)
+    for path in home.dagster.rglob("*.db") if quoting else ():
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("vacuum")  # SQLite keeps what was deleted until its room is needed
+    return len(quoting)
+
+
+def _as_shown(text: str) -> str:
+    """Return the beginning of a text as it stands in the JSON of a page in Markdown."""
+    return json.dumps(" ".join(text.replace("|", "\\|").split())[:QUOTED_CHARACTERS])[1:-1]
+
+
+def _quotes_any(instance: dg.DagsterInstance, run_id: str, quotes: Sequence[str]) -> bool:
+    records = (dg.serialize_value(entry) for entry in instance.all_logs(run_id))
+    return any(quote in record for record in records for quote in quotes)
+
+
+def _remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    made = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [entry.asset_materialization for entry in made if entry.asset_materialization]
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    instance.delete_run(run_id)
+    for event in events:
+        tags = {name: value for name, value in (event.tags or {}).items() if name.startswith("dagster/")}
+        told = dg.AssetMaterialization(event.asset_key, partition=event.partition, tags=tags)
+        instance.report_runless_asset_event(told)
 
 
 def _was_interrupted(event: dg.DagsterEvent) -> bool:

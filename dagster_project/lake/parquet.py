@@ -38,3 +38,15 @@ def streaming_parquet(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Ta
         pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=True) as writer,
     ):
         yield lambda rows: writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+
+
+def edit_parquet(path: Path, edit: Callable[[pa.Table], pa.Table]) -> None:
+    """Write a file again with each of its row groups edited; schema and metadata stay, memory holds one group.
+
+    The file takes its place when all of it is written.
+    """
+    with pq.ParquetFile(path) as file, streaming_parquet(path, file.schema_arrow) as write:
+        for group in range(file.num_row_groups):
+            rows = edit(file.read_row_group(group))
+            if rows.num_rows:
+                write(rows)
