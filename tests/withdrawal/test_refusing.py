@@ -15,7 +15,6 @@ import pytest
 import yaml
 from filelock import FileLock
 from hypothesis import given
-from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from dagster_project.curation import deliver_prompts, take_in_prompts
@@ -101,7 +100,6 @@ def test_a_row_that_could_not_be_read_is_not_kept_when_its_file_is_sealed(
     assert mentions(home.root, ["Ottilie"]) == {}
 
 
-@example_settings(deadline=None)
 @given(st.text(), st.text())
 def test_prompts_are_known_by_what_their_users_say(one: str, other: str) -> None:
     spoken = [{"role": "user", "content": one}, {"role": "assistant", "content": other}]
