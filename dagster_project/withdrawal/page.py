@@ -59,8 +59,8 @@ def _to_do(scope: Scope, outcome: Outcome) -> Iterator[str]:
 
 def _at_vendors(scope: Scope) -> Iterator[str]:
     settings, withdrawal = scope.settings, scope.withdrawal
-    vendors = {settings.campaigns[slug].vendor for slug in withdrawal.campaigns if slug in settings.campaigns}
-    for vendor in sorted(vendors | ({withdrawal.vendor} if withdrawal.vendor else set())):
+    asked = {vendor for slug in withdrawal.campaigns for vendor in settings.campaigns[slug].vendors}
+    for vendor in sorted({withdrawal.vendor} if withdrawal.vendor else asked):
         yield f"Have {vendor} purge it too: {_at_vendor(withdrawal.kind)}."
         if waiting := [path.name for path in pending(settings.home, settings.vendors, vendor)]:
             yield f"In the inbox of {vendor} wait {', '.join(waiting)}, not taken in yet: it is refused there."

@@ -120,9 +120,11 @@ def _cuts(scope: Scope) -> Iterator[Cut]:
 def _vendors(scope: Scope) -> list[str]:
     """Return the vendors who may have sent something of it, and who still have a campaign."""
     campaigns = scope.settings.campaigns
-    concerned = {campaigns[slug].vendor for slug in scope.withdrawal.campaigns if slug in campaigns}
-    own = {scope.withdrawal.vendor} & {campaign.vendor for campaign in campaigns.values()}
-    return sorted(vendor for vendor in concerned | own if vendor)
+    own = {vendor for campaign in campaigns.values() for vendor in campaign.vendors} & {scope.withdrawal.vendor}
+    if scope.withdrawal.kind == "worker":
+        return sorted(vendor for vendor in own if vendor)
+    concerned = {vendor for slug in scope.withdrawal.campaigns for vendor in campaigns[slug].vendors}
+    return sorted(concerned)
 
 
 @contextmanager
