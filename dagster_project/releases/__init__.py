@@ -1,11 +1,10 @@
 """Releases: versioned folders with data, provenance, card and manifest, the same bytes each time.
 
-Belongs here: what may be released (`gate`), what it holds (`tables`, `shapes`, `splits`,
-`flat_text`, `exporters`), how it describes itself (`card`, `changelog`, `croissant`,
-`manifest`), what it was made from
-(`inputs`, `lock`, `code_version`), marking it as not to be used any more (`yanking`), and getting it to the Hub
-(`publishing`). Does not belong here: how ratings are
-filtered (`quality`).
+Belongs here: the order of a build (`build`), what it is of (`order`, `inputs`, `lock`, `code_version`), what may be
+released (`admitting`, `gate`), what it holds (`contents`, `tables`, `shapes`, `splits`, `flat_text`, `exporters`), how
+it describes itself (`card`, `changelog`, `croissant`, `manifest`), how it comes to stand under its version
+(`hidden_folder`, `finishing`, `standing`), marking it as not to be used any more (`yanking`), and getting it to the Hub
+(`publishing`). Does not belong here: how ratings are filtered (`quality`).
 """
 
 from dagster_project.releases.build import ReleaseReport, build_release
@@ -18,7 +17,6 @@ from dagster_project.releases.gate import Unmet
 from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
 from dagster_project.releases.split_check import split_conflicts
 from dagster_project.releases.versions import due_candidate, next_version
-from dagster_project.releases.yanking import read_yank, versions_holding, yank, yank_of_folder
 
 __all__ = [
     "Manifest",
@@ -35,10 +33,6 @@ __all__ = [
     "next_version",
     "publication_refusals",
     "read_manifest",
-    "read_yank",
     "split_conflicts",
     "verify",
-    "versions_holding",
-    "yank",
-    "yank_of_folder",
 ]

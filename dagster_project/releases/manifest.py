@@ -6,6 +6,9 @@ here: how the files are made.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +66,10 @@ class Manifest(_Frozen):
     code_version: str
     files: list[ReleaseFile]
 
+    def with_file(self, file: ReleaseFile) -> Manifest:
+        """Return the manifest with one more file, in order of their paths."""
+        return self.model_copy(update={"files": sorted([*self.files, file], key=lambda known: known.path)})
+
     def as_json(self) -> dict[str, Any]:
         """Return the file's content."""
         return self.model_dump(mode="json", by_alias=True)
@@ -79,8 +86,26 @@ class Manifest(_Frozen):
 
 
 def describe_files(folder: Path) -> list[ReleaseFile]:
-    """Return a description of every file in a folder but the manifest, sorted by path."""
-    return [_described(folder, path) for path in _paths(folder)]
+    """Return a description of every file in a folder but the manifest, sorted by path; several are read at once."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(partial(describe_file, folder), _paths(folder)))
+
+
+def describe_file(folder: Path, path: str) -> ReleaseFile:
+    """Return a description of one file of a folder; its bytes are read once."""
+    file = folder / path
+    if file.suffix != ".parquet":
+        return ReleaseFile(path=path, sha256=file_sha256(file), bytes=file.stat().st_size)
+    sha256, groups = describe_row_groups(file)
+    schema = pq.read_schema(file)
+    return ReleaseFile(
+        path=path,
+        sha256=sha256,
+        bytes=file.stat().st_size,
+        rows=sum(group.rows for group in groups),
+        schema={field.name: str(field.type) for field in schema},
+        row_groups=groups,
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -138,14 +163,3 @@ def _where(folder: Path, file: ReleaseFile) -> str:
 def _paths(folder: Path) -> list[str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path.relative_to(folder).as_posix() for path in files if path != folder / MANIFEST)
-
-
-def _described(folder: Path, path: str) -> ReleaseFile:
-    file = folder / path
-    known = {"path": path, "sha256": file_sha256(file), "bytes": file.stat().st_size}
-    if file.suffix != ".parquet":
-        return ReleaseFile.model_validate(known)
-    columns = {field.name: str(field.type) for field in pq.read_schema(file)}
-    groups = describe_row_groups(file)
-    table = {"rows": pq.read_metadata(file).num_rows, "schema": columns, "row_groups": groups}
-    return ReleaseFile.model_validate({**known, **table})

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,10 +67,19 @@ def row_groups(path: Path, schema: pa.Schema) -> Iterator[RowGroups]:
         groups.end()
 
 
-def describe_row_groups(path: Path) -> list[RowGroup]:
-    """Return the row groups of a Parquet file."""
+def describe_row_groups(path: Path) -> tuple[str, list[RowGroup]]:
+    """Return the SHA-256 of a Parquet file, and its row groups; its bytes are read once."""
     metadata = pq.read_metadata(path)
-    return [_described(path, metadata.row_group(number)) for number in range(metadata.num_row_groups)]
+    whole, described = hashlib.sha256(), []
+    with path.open("rb") as file:
+        for number in range(metadata.num_row_groups):
+            rows, offset, size = _extent(metadata.row_group(number))
+            _read(file, offset - file.tell(), whole)
+            own = hashlib.sha256()
+            _read(file, size, whole, own)
+            described.append(RowGroup(rows=rows, offset=offset, bytes=size, sha256=own.hexdigest()))
+        _read(file, path.stat().st_size - file.tell(), whole)
+    return whole.hexdigest(), described
 
 
 def broken_rows(path: Path, groups: list[RowGroup]) -> list[tuple[int, int]]:
@@ -85,18 +95,24 @@ def broken_rows(path: Path, groups: list[RowGroup]) -> list[tuple[int, int]]:
     return broken
 
 
-def _described(path: Path, group: pq.RowGroupMetaData) -> RowGroup:
+def _extent(group: pq.RowGroupMetaData) -> tuple[int, int, int]:
+    """Return how many rows a row group has, where it begins, and how many bytes it takes."""
     columns = [group.column(number) for number in range(group.num_columns)]
     start = min(column.dictionary_page_offset or column.data_page_offset for column in columns)
-    size = sum(column.total_compressed_size for column in columns)
-    return RowGroup(rows=group.num_rows, offset=start, bytes=size, sha256=_sha256(path, start, size))
+    return group.num_rows, start, sum(column.total_compressed_size for column in columns)
 
 
 def _sha256(path: Path, offset: int, size: int) -> str:
-    sha256, left = hashlib.sha256(), size
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(offset)
-        while left and (chunk := file.read(min(left, CHUNK_BYTES))):
-            sha256.update(chunk)
-            left -= len(chunk)
+        _read(file, size, sha256)
     return sha256.hexdigest()
+
+
+def _read(file: BinaryIO, size: int, *hashes: hashlib._Hash) -> None:
+    """Take further bytes of a file into some hashes, as many as there are."""
+    while size > 0 and (chunk := file.read(min(size, CHUNK_BYTES))):
+        for sha256 in hashes:
+            sha256.update(chunk)
+        size -= len(chunk)
