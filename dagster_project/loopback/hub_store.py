@@ -1,13 +1,15 @@
 """What the rehearsal Hub keeps: data set repositories with commits, branches, tags and large files.
 
-Belongs here: the state and its rules, as git and the Hub have them. Does not belong here: HTTP.
+Belongs here: the state and its rules, as git and the Hub have them; how a tree is listed, and what a commit does to
+it. Does not belong here: HTTP.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Tree = dict[str, "Blob"]
 
@@ -22,6 +24,11 @@ class Blob(NamedTuple):
     def sha256(self) -> str:
         """The name of a large file."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def remote_oid(self) -> str:
+        """The name that the Hub gives it."""
+        return self.sha256 if self.is_large else self.oid
 
     @property
     def oid(self) -> str:
@@ -62,3 +69,35 @@ class Repository:
         self.branches[branch] = name
         self.messages.append(message)
         return name
+
+    def apply(self, tree: Tree, key: str, value: dict[str, Any]) -> bool:
+        """Do one operation of a commit on its tree, and say whether it could be done."""
+        path = value.get("path", "")
+        if key == "file":
+            tree[path] = Blob(base64.b64decode(value["content"]), is_large=False)
+        elif key == "lfsFile" and value["oid"] in self.large:
+            tree[path] = Blob(self.large[value["oid"]], is_large=True)
+        elif key == "deletedFile" and path in tree:
+            del tree[path]
+        else:
+            return False
+        return True
+
+
+def listing(tree: Tree, root: str, recursive: bool) -> list[dict[str, Any]]:
+    """Return the files and folders under a folder of a tree, as the Hub lists them; ``root`` is empty for all."""
+    prefix = f"{root}/" if root else ""
+    inside = {path: blob for path, blob in sorted(tree.items()) if path.startswith(prefix)}
+    folders: set[str] = set()
+    for path in inside:
+        parents = path.removeprefix(prefix).split("/")[:-1]
+        folders |= {prefix + "/".join(parents[: depth + 1]) for depth in range(len(parents))}
+    entries = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in sorted(folders)]
+    entries += [_file_entry(path, blob) for path, blob in inside.items()]
+    return [entry for entry in entries if recursive or "/" not in str(entry["path"]).removeprefix(prefix)]
+
+
+def _file_entry(path: str, blob: Blob) -> dict[str, Any]:
+    size = len(blob.content)
+    large = {"lfs": {"oid": blob.sha256, "size": size, "pointerSize": 130}} if blob.is_large else {}
+    return {"type": "file", "path": path, "oid": blob.oid, "size": size, **large}
