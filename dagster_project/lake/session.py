@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 SQL_FOLDER = PROJECT_ROOT / "sql"
 STREAMED_ROWS = 16_384
 MEMORY_MEGABYTES = 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SQL_TYPES = {"int8": "tinyint", "timestamp[us, tz=UTC]": "timestamptz", "string": "varchar", "binary": "blob"}
+"""Types of the lake that DuckDB does not know by Arrow's names."""
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 
 
@@ -121,13 +125,12 @@ class Session:
         schema = TABLES[table].schema
         parts = lake.parts(table, partition)
         if not parts:
-            self.frame(view, schema.empty_table())
+            self.connection.execute(f"create or replace temp view {view} as {_no_rows(schema)}")
             return
         files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
         rows = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
         if set(schema.names) - set(pq.read_schema(parts[0]).names):
-            self.frame(f"{view}_columns", schema.empty_table())
-            rows = f"from {view}_columns union all by name {rows}"
+            rows = f"{_no_rows(schema)} union all by name {rows}"
         self.connection.execute(f"create or replace temp view {view} as {rows}")
 
     def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
@@ -165,9 +168,28 @@ class Session:
         result: pl.DataFrame = self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).pl()
         return result
 
+    def records(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the result of ``sql/<statement>.sql`` as dictionaries; for a few rows, at once."""
+        rows = self.rows(statement, parameters)
+        values = zip(*(_values(column) for column in rows.columns), strict=True)
+        return [dict(zip(rows.column_names, row, strict=True)) for row in values]
+
+    def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of ``sql/<statement>.sql`` as Arrow, types kept."""
+        loaded = load_statement(statement)
+        return self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).to_arrow_table()
+
     def arrow(self, name: str) -> pa.Table:
         """Return a table or view of this session as Arrow, types kept."""
         return self.connection.sql(f"from {_checked(name)}").to_arrow_table()
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column as Python has it; for moments Arrow would import pandas, which takes longer than all else."""
+    if not pa.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    microseconds = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+    return [None if value is None else EPOCH + timedelta(microseconds=value) for value in microseconds]
 
 
 def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -176,6 +198,20 @@ def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[s
     if missing := [name for name in statement.parameters if name not in given]:
         raise ValueError(f"sql/{statement.name}.sql needs the parameters {missing}")
     return {name: given[name] for name in statement.parameters}
+
+
+def _no_rows(schema: pa.Schema) -> str:
+    """Return a query that gives a schema's columns, and no row."""
+    columns = ", ".join(f"null::{_sql_type(field.type)} as {field.name}" for field in schema)
+    return f"select {columns} where false"
+
+
+def _sql_type(arrow: pa.DataType) -> str:
+    if pa.types.is_list(arrow):
+        return f"{_sql_type(arrow.value_type)}[]"
+    if pa.types.is_struct(arrow):
+        return "struct(" + ", ".join(f"{field.name} {_sql_type(field.type)}" for field in arrow) + ")"
+    return SQL_TYPES.get(str(arrow), str(arrow))
 
 
 def _checked(name: str) -> str:

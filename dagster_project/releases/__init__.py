@@ -7,16 +7,42 @@ it describes itself (`card`, `changelog`, `croissant`, `manifest`), how it comes
 (`publishing`). Does not belong here: how ratings are filtered (`quality`).
 """
 
-from dagster_project.releases.build import ReleaseReport, build_release
-from dagster_project.releases.changelog import changelog
-from dagster_project.releases.code_version import code_version
-from dagster_project.releases.difference import difference, folder_of
-from dagster_project.releases.explaining import explain
-from dagster_project.releases.folders import built_versions
-from dagster_project.releases.gate import Unmet
-from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
-from dagster_project.releases.split_check import split_conflicts
-from dagster_project.releases.versions import due_candidate, next_version
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagster_project.releases.build import ReleaseReport, build_release
+    from dagster_project.releases.changelog import changelog
+    from dagster_project.releases.code_version import code_version
+    from dagster_project.releases.difference import difference, folder_of
+    from dagster_project.releases.explaining import explain
+    from dagster_project.releases.folders import built_versions
+    from dagster_project.releases.gate import Unmet
+    from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
+    from dagster_project.releases.split_check import split_conflicts
+    from dagster_project.releases.versions import due_candidate, next_version
+
+_MODULES = {
+    "ReleaseReport": "build",
+    "build_release": "build",
+    "changelog": "changelog",
+    "code_version": "code_version",
+    "difference": "difference",
+    "folder_of": "difference",
+    "explain": "explaining",
+    "built_versions": "folders",
+    "Unmet": "gate",
+    "Manifest": "manifest",
+    "publication_refusals": "manifest",
+    "read_manifest": "manifest",
+    "verify": "manifest",
+    "split_conflicts": "split_check",
+    "due_candidate": "versions",
+    "next_version": "versions",
+}
+"""Where each name comes from; who traces a row back need not wait for all that a build needs."""
 
 __all__ = [
     "Manifest",
@@ -36,3 +62,9 @@ __all__ = [
     "split_conflicts",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

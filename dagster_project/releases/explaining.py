@@ -108,7 +108,7 @@ class _Finder:
     def history(self) -> History | None:
         """Return the history, or None if nothing has the id."""
         self.session.table(self.lake, "annotation_tasks")
-        shown = self.session.query("explain/named_tasks", {"id": self.id}).to_dicts()
+        shown = self.session.records("explain/named_tasks", {"id": self.id})
         answers = self._answers(shown)
         prompt_ids = _distinct([*shown, *answers], "prompt_id") or [self.id]
         prompts, selections = self._prompts(prompt_ids)
@@ -140,14 +140,14 @@ class _Finder:
             "prompt_ids": [self.id] if is_prompt else [],
         }
         self.session.table(self.lake, "responses")
-        return self.session.query("explain/named_responses", wanted).to_dicts()
+        return self.session.records("explain/named_responses", wanted)
 
     def _prompts(self, prompt_ids: list[str]) -> tuple[list[Row], list[Row]]:
         for table in ("raw_prompts", "curated_prompts", "selected_prompts"):
             self.session.table(self.lake, table)
         wanted = {"prompt_ids": prompt_ids}
-        prompts = self.session.query("explain/prompt_rows", wanted).to_dicts()
-        return prompts, self.session.query("explain/selections", wanted).to_dicts()
+        prompts = self.session.records("explain/prompt_rows", wanted)
+        return prompts, self.session.records("explain/selections", wanted)
 
     def _tasks(self, campaign: str, task_ids: list[str]) -> list[Row]:
         """Return a campaign's tasks, each with its responses in shown order, its preference and further orders."""
@@ -189,7 +189,7 @@ class _Finder:
             self.session.table(self.lake, table, {"campaign": campaign})
 
     def _rows(self, statement: str, wanted: dict[str, Any]) -> list[Row]:
-        return self.session.query(f"explain/{statement}", wanted).to_dicts()
+        return self.session.records(f"explain/{statement}", wanted)
 
     def _attributes(self, campaign: str) -> list[str]:
         """Return the attributes' names; none if the campaign is configured no more."""

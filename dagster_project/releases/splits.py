@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
-
-import polars as pl
+from typing import TYPE_CHECKING, Literal, get_args
 
 from dagster_project.identity import unit_interval
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -64,6 +65,8 @@ def choose_sides(
         validation_share: of the clusters that are new.
         seed: of the hash.
     """
+    import polars as pl  # noqa: PLC0415 - others only ask which splits there are
+
     ids = sorted(set(prompt_ids))
     taken = _sides_taken(clusters, settled)
     splits: list[Split] = []
@@ -85,6 +88,8 @@ def choose_sides(
 
 def settled_by(releases: Path, versions: Iterable[str]) -> Settled:
     """Return what some releases settled; where they disagree, the first of them is right."""
+    import polars as pl  # noqa: PLC0415 - as above
+
     settled = Settled()
     for version in versions:
         tasks = pl.read_parquet(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from dagster_project.cli import command_line
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.releases import build_release, difference, folder_of, read_manifest
@@ -164,7 +164,7 @@ def test_diff_says_it_in_the_terminal_and_as_json(
     build("v1.0.0")
     monkeypatch.setenv("STEERWORKS_HOME", str(settings.home.root))
     monkeypatch.setenv("STEERWORKS_CONFIG", str(settings.folder))
-    told = CliRunner().invoke(app, ["diff", "v0.1.0", "v1.0.0", "--json"])
+    told = CliRunner().invoke(command_line(), ["diff", "v0.1.0", "v1.0.0", "--json"])
     rows = yaml.safe_load(told.output)["rows"]
     assert [(row["change"], row["reason"], row["response_id"]) for row in rows] == [
         ("removed", "policy", "r1-small-07"),

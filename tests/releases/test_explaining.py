@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
+from dagster_project.cli import command_line
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.releases import build_release, explain
@@ -81,7 +81,7 @@ def test_it_is_a_page_and_json(
 ) -> None:
     monkeypatch.setenv("STEERWORKS_HOME", str(settings.home.root))
     monkeypatch.setenv("STEERWORKS_CONFIG", str(settings.folder))
-    told = CliRunner().invoke(app, ["explain", wanted, "--json"])
+    told = CliRunner().invoke(command_line(), ["explain", wanted, "--json"])
     assert json.loads(told.output)["id"] == wanted
     history = explain(Lake(settings.home.lake), settings, wanted)
     text = page(history)

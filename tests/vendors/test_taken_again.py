@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from dagster_project.cli import app
+from dagster_project.cli import command_line
 from dagster_project.lake import Lake
 from dagster_project.settings import Home, Settings
 from dagster_project.vendors import Merged, close, merge, take_again, take_in
@@ -99,11 +99,11 @@ def test_every_delivered_annotation_is_in_the_account_of_its_file(lake: Lake, wo
 def test_the_command_lists_rows_and_takes_them_again(
     config: Path, worded: None, capfd: pytest.CaptureFixture[str], first_round: Tasks
 ) -> None:
-    app(["quarantine"], standalone_mode=False)
+    command_line()(["quarantine"], standalone_mode=False)
     listed = capfd.readouterr().out
     assert "first: words.jsonl, row 2: bad_type `helpfulness` must be a whole number, or empty." in listed
     assert f'"task_id":"{first_round[1]["task_id"]}"' in listed
     assert "wanda" not in listed
     mend(config)
-    app(["quarantine", "retake", "acme"], standalone_mode=False)
+    command_line()(["quarantine", "retake", "acme"], standalone_mode=False)
     assert "words.jsonl: 2 quarantined before, 1 now." in capfd.readouterr().out
