@@ -21,6 +21,7 @@ from dagster_project.lake import Session
 from dagster_project.releases.flat_text import flatten
 from dagster_project.releases.row_groups import RowGroups, row_groups
 from dagster_project.releases.shapes import SPREAD, Shape, release_shapes, with_attributes
+from dagster_project.releases.side_by_side import SideBySide
 from dagster_project.settings import Rubric
 
 STATEMENTS = {
@@ -58,9 +59,10 @@ def _write(shape: Shape, rows: Iterator[pl.DataFrame], folder: Path) -> list[str
         groups: Mapping[str, RowGroups] = {
             path: files.enter_context(row_groups(folder / path, shape.schema)) for path in shape.paths
         }
+        written = files.enter_context(SideBySide())
         for some in rows:
             for path, table in shape.files(some).items():
-                groups[path].add(table)
+                written.write(path, partial(groups[path].add, table))
     return list(groups)
 
 

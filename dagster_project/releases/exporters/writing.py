@@ -2,24 +2,28 @@
 
 Belongs here: the order of work and the bytes of files. Does not belong here: which rows there are (``sql/exports``).
 
-Memory holds one slice at a time. A slice never parts the two responses of a task: tasks of two come first in a file.
+Memory holds one slice at a time, once for each file that it goes to. A slice never parts the two responses of a task:
+tasks of two come first in a file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dagster_project.lake import Session
 from dagster_project.lake.parquet import streaming_parquet
 from dagster_project.releases.exporters.formats import Format, formats_of, label_names
+from dagster_project.releases.side_by_side import SideBySide
 from dagster_project.releases.splits import SPLITS, Split
 from dagster_project.settings import ReleaseSpec, Rubric
 from dagster_project.whole_files import replacing
@@ -38,9 +42,11 @@ class Exported:
 
 
 class _Sink(Protocol):
-    """Takes the rows of a slice, as a query that gives them."""
+    """A file of a format: its rows of a slice, and writing them."""
 
-    def add(self, session: Session, query: str) -> int: ...
+    def rows(self, session: Session, parameters: Mapping[str, Any]) -> pa.Table: ...
+
+    def write(self, rows: pa.Table) -> None: ...
 
 
 def write_exports(folder: Path, spec: ReleaseSpec, rubric: Rubric) -> list[Exported]:
@@ -54,16 +60,17 @@ def write_exports(folder: Path, spec: ReleaseSpec, rubric: Rubric) -> list[Expor
         return []
     parameters = _parameters(folder, spec, rubric)
     with Session() as session, ExitStack() as files:
-        sinks: dict[str, _Sink] = {}
+        sinks = {
+            path: files.enter_context(_sink(folder / path, export.format, rubric))
+            for export in exported
+            for path in (export.format.path(split) for split in SPLITS)
+        }
+        written = files.enter_context(SideBySide())
         for split in SPLITS:
             _open_split(session, folder, split, rubric)
             for rows in _slices(folder / "data" / f"{split}.parquet", rubric):
-                session.frame("rated_slice", rows)
-                session.connection.execute(
-                    f"create or replace temp view rated_rows as select *, {_scores(rubric)} as scores from rated_slice"
-                )
-                session.create("export_tasks", "exports/export_tasks", parameters)
-                _export_slice(session, files, sinks, folder, exported, rubric, {**parameters, "split": split})
+                _open_slice(session, rows, rubric, parameters)
+                _export_slice(session, sinks, written, exported, {**parameters, "split": split})
     return exported
 
 
@@ -115,77 +122,90 @@ def _placed(rows: pa.Table, first: int) -> pa.Table:
     return rows.append_column("place", pa.array(range(first, first + rows.num_rows), pa.int64()))
 
 
+def _open_slice(session: Session, rows: pa.Table, rubric: Rubric, parameters: Mapping[str, Any]) -> None:
+    session.frame("rated_slice", rows)
+    session.connection.execute(
+        f"create or replace temp view rated_rows as select *, {_scores(rubric)} as scores from rated_slice"
+    )
+    session.create("export_tasks", "exports/export_tasks", parameters)
+
+
 def _export_slice(
     session: Session,
-    files: ExitStack,
-    sinks: dict[str, _Sink],
-    folder: Path,
+    sinks: Mapping[str, _Sink],
+    written: SideBySide,
     exported: Sequence[Exported],
-    rubric: Rubric,
     parameters: Mapping[str, Any],
 ) -> None:
     reasons = session.query("exports/left_out").to_dicts()
-    written: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for export in exported:
         kind, path = export.format, export.format.path(parameters["split"])
-        if path not in written:  # two formats may share their files
-            session.create("export_rows", f"exports/{kind.statement}", parameters)
-            if path not in sinks:
-                sinks[path] = files.enter_context(_sink(folder / path, kind))
-            written[path] = sinks[path].add(session, _query(session, kind, rubric))
-        export.rows[path] += written[path]
+        if path not in counts:  # two formats may share their files
+            rows = sinks[path].rows(session, parameters)
+            counts[path] = rows.num_rows
+            written.write(path, partial(sinks[path].write, rows))
+        export.rows[path] += counts[path]
         export.left_out.update({row["reason"]: row["tasks"] for row in reasons if row["needs"] == kind.needs})
         of_ties = kind.needs if kind.ties == "left_out" else "equal_ratings"
         export.ties += sum(row["tasks"] for row in reasons if (row["needs"], row["reason"]) == (of_ties, "tie"))
 
 
-def _query(session: Session, kind: Format, rubric: Rubric) -> str:
-    """Return a query for a format's rows, with a column for each attribute where it has them."""
-    if not kind.attributes:
-        return "from export_rows"
-    columns = [name for name, *_ in session.connection.sql("describe export_rows").fetchall()]
-    ratings = [f'scores[{place}] as "{name}"' for place, name in enumerate(rubric.names, start=1)]
-    chosen = [part for column in columns for part in (ratings if column == "scores" else [column])]
-    return f"select {', '.join(chosen)} from export_rows"
-
-
 @contextmanager
-def _sink(path: Path, kind: Format) -> Iterator[_Sink]:
+def _sink(path: Path, kind: Format, rubric: Rubric) -> Iterator[_Sink]:
     if kind.encoding == "parquet":
         with ExitStack() as stack:
-            yield _ParquetSink(path, stack)
+            yield _ParquetSink(path, kind, rubric, stack)
         return
     with replacing(path) as temporary, temporary.open("wb") as file:
-        yield _JsonSink(file)
+        yield _JsonSink(kind, file)
 
 
 class _ParquetSink:
     """A Parquet file, whose columns the first slice decides."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self._path, self._stack = path, stack
-        self._write: Any = None
+    def __init__(self, path: Path, kind: Format, rubric: Rubric, stack: ExitStack) -> None:
+        self._path, self._kind, self._rubric, self._stack = path, kind, rubric, stack
+        self._write: Callable[[pa.Table], None] | None = None
 
-    def add(self, session: Session, query: str) -> int:
-        rows = session.connection.sql(query).to_arrow_table().combine_chunks()
+    def rows(self, session: Session, parameters: Mapping[str, Any]) -> pa.Table:
+        """Return the format's rows, with a column for each attribute where it has them, as one chunk."""
+        rows = session.rows(f"exports/{self._kind.statement}", parameters).combine_chunks()
+        return _with_attributes(rows, self._rubric) if self._kind.attributes else rows
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows as a row group."""
         if self._write is None:
             self._write = self._stack.enter_context(streaming_parquet(self._path, rows.schema))
         if rows.num_rows:
             self._write(rows)
-        return int(rows.num_rows)
 
 
 class _JsonSink:
     """A file of JSON lines."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, kind: Format, file: BinaryIO) -> None:
+        self._kind, self._file = kind, file
 
-    def add(self, session: Session, query: str) -> int:
-        lines = session.connection.sql(f"select to_json(line)::varchar || chr(10) as text from ({query}) as line")
-        texts = lines.to_arrow_table()["text"].cast(pa.large_string()).combine_chunks()
-        self._file.write(_bytes_of(texts))
-        return len(texts)
+    def rows(self, session: Session, parameters: Mapping[str, Any]) -> pa.Table:
+        """Return the lines of the format's rows."""
+        session.create("export_rows", f"exports/{self._kind.statement}", parameters)
+        lines = "select to_json(line)::varchar || chr(10) as text from export_rows as line"
+        return session.connection.sql(lines).to_arrow_table()
+
+    def write(self, rows: pa.Table) -> None:
+        """Add lines."""
+        self._file.write(_bytes_of(rows["text"].cast(pa.large_string()).combine_chunks()))
+
+
+def _with_attributes(rows: pa.Table, rubric: Rubric) -> pa.Table:
+    """Give each attribute a column of its own, in the place of the list of scores."""
+    scores = rows.column("scores")
+    place = rows.column_names.index("scores")
+    rows = rows.remove_column(place)
+    for number, name in enumerate(rubric.names):
+        rows = rows.add_column(place + number, name, pc.list_element(scores, number))
+    return rows
 
 
 def _bytes_of(texts: pa.LargeStringArray) -> pa.Buffer | bytes:
