@@ -7,6 +7,7 @@ belong here: words of the card (the template), or questions over tables (``sql/r
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dagster_project.lake import Session
 from dagster_project.releases.exporters import Exported
 from dagster_project.releases.exporters.formats import label_names
 from dagster_project.releases.inputs import ReleaseInputs
+from dagster_project.releases.raters import Raters, share_of_models
 from dagster_project.releases.shapes import release_shapes
 from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import ReleaseSpec, Settings
@@ -28,6 +30,7 @@ CONFIGURATIONS = ("data", "preference", "annotations")
 STAGES = ("collected", "trusted", "closest", "retained")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 UNDEFINED = "–"
+FEEDBACK = {"human": "human-feedback", "model": "ai-feedback"}
 TIE_RULES = {"kept": "kept", "left_out": "left out"}
 
 
@@ -39,6 +42,7 @@ def data_card(
     inputs: ReleaseInputs,
     files: Mapping[str, pa.Table],
     exported: Sequence[Exported],
+    raters: Sequence[Raters],
     simulated: bool,
 ) -> str:
     """Return the text of README.md; the session has the release's relations, ``files`` its tables by path."""
@@ -50,7 +54,7 @@ def data_card(
     environment.filters |= {"figure": figure, "count": count, "cell": cell, "type_name": type_name}
     rubric = settings.rubric_of(inputs.campaigns[0])
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        front_matter=front_matter(spec, files, exported, simulated),
+        front_matter=front_matter(spec, files, exported, raters, simulated),
         version=version,
         spec=spec,
         simulated=simulated,
@@ -62,7 +66,9 @@ def data_card(
         ],
         key=spec.name.lower().partition(" (")[0].replace(" ", "-"),
         campaigns=_campaigns(settings, inputs),
-        kept=_kept_annotations(session),
+        raters=raters,
+        models_share=share_of_models(raters),
+        kept=_kept_annotations(raters),
         exported=[_export(export) for export in exported],
         label_names=label_names(rubric.names),
         pairs_by_preference=any(_rows(files, "preference", split) for split in SPLITS),
@@ -71,7 +77,11 @@ def data_card(
 
 
 def front_matter(
-    spec: ReleaseSpec, files: Mapping[str, pa.Table], exported: Sequence[Exported], simulated: bool
+    spec: ReleaseSpec,
+    files: Mapping[str, pa.Table],
+    exported: Sequence[Exported],
+    raters: Sequence[Raters],
+    simulated: bool,
 ) -> str:
     """Return the YAML that the Hub and the `datasets` library read, without its fences.
 
@@ -91,7 +101,7 @@ def front_matter(
             if export.format.encoding == "parquet"
         ),
     ]
-    tags = ["preference", "reward-model", "steerworks", "simulated" if simulated else "human-feedback"]
+    tags = ["preference", "reward-model", "steerworks", *_feedback(raters, simulated)]
     fields = {
         "license": spec.licence,
         "pretty_name": spec.name,
@@ -184,15 +194,24 @@ def _figures(session: Session) -> dict[str, Any]:
         "strengths": session.query("release/preference_strengths").to_dicts(),
         "models": models.to_dicts(),
         "sources": session.query("release/prompt_sources").to_dicts(),
-        "vendors": session.query("release/vendor_counts").to_dicts(),
         "exclusions": session.query("release/exclusion_counts").to_dicts(),
     }
 
 
-def _kept_annotations(session: Session) -> dict[str, int]:
+def _feedback(raters: Sequence[Raters], simulated: bool) -> list[str]:
+    """Return the tags that say whose judgement the ratings are."""
+    if simulated:
+        return ["simulated"]
+    kinds = {some.kind for some in raters if some.kept}
+    return [tag for kind, tag in FEEDBACK.items() if kind in kinds]
+
+
+def _kept_annotations(raters: Sequence[Raters]) -> dict[str, int]:
     """Return how many annotations of each campaign stand behind published ratings."""
-    rows = session.query("release/vendor_counts").group_by("campaign").agg(pl.col("kept").sum())
-    return dict(rows.rows())
+    kept: Counter[str] = Counter()
+    for some in raters:
+        kept[some.campaign] += some.kept
+    return dict(kept)
 
 
 def _agreement(rows: pl.DataFrame) -> list[dict[str, Any]]:

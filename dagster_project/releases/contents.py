@@ -27,6 +27,7 @@ from dagster_project.releases.manifest import (
     read_manifest,
 )
 from dagster_project.releases.order import Order
+from dagster_project.releases.raters import Raters, raters_of
 from dagster_project.releases.report import REPORT, report_page
 from dagster_project.releases.steps import needed, other_bytes, wrong_step
 from dagster_project.releases.tables import write_tables
@@ -45,9 +46,10 @@ def write_contents(order: Order, session: Session, place: HiddenFolder) -> Manif
     """
     folder = place.release
     simulated = bool(session.query("release/simulated").item())
-    _write_tables_and_pages(order, session, place, simulated)
+    raters = raters_of(session, order.settings)
+    _write_tables_and_pages(order, session, place, raters, simulated)
     tasks = int(session.query("release/published_tasks").item())
-    manifest = _manifest(order, describe_files(folder), tasks, simulated)
+    manifest = _manifest(order, describe_files(folder), tasks, raters, simulated)
     write_text(folder / CHANGELOG, _changes(order, place, manifest))
     manifest = manifest.with_file(describe_file(folder, CHANGELOG))
     write_json(folder / CROISSANT, croissant(order.version, order.spec, order.rubric, manifest.files, simulated))
@@ -56,11 +58,15 @@ def write_contents(order: Order, session: Session, place: HiddenFolder) -> Manif
     return manifest
 
 
-def _write_tables_and_pages(order: Order, session: Session, place: HiddenFolder, simulated: bool) -> None:
+def _write_tables_and_pages(
+    order: Order, session: Session, place: HiddenFolder, raters: Sequence[Raters], simulated: bool
+) -> None:
     rubric, folder = order.rubric, place.release
     files = write_tables(session, rubric, folder)
     exported = write_exports(folder, order.spec, rubric)
-    card = data_card(session, order.settings, order.version, order.spec, order.inputs, files, exported, simulated)
+    card = data_card(
+        session, order.settings, order.version, order.spec, order.inputs, files, exported, raters, simulated
+    )
     write_text(folder / CARD, card)
     write_text(folder / REPORT, report_page(session, order.version, order.spec, rubric, simulated))
 
@@ -83,7 +89,9 @@ def _changes(order: Order, place: HiddenFolder, manifest: Manifest) -> str:
     return changelog(parent, manifest, found)
 
 
-def _manifest(order: Order, files: Sequence[ReleaseFile], tasks: int, simulated: bool) -> Manifest:
+def _manifest(
+    order: Order, files: Sequence[ReleaseFile], tasks: int, raters: Sequence[Raters], simulated: bool
+) -> Manifest:
     rubric = order.rubric
     return Manifest(
         version=order.version,
@@ -94,6 +102,7 @@ def _manifest(order: Order, files: Sequence[ReleaseFile], tasks: int, simulated:
         publishable=not simulated,
         campaigns=list(order.inputs.campaigns),
         tasks=tasks,
+        raters=list(raters),
         rubric=RubricSummary(
             name=rubric.name,
             version=rubric.version,

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import file_sha256
+from dagster_project.releases.raters import Raters
 from dagster_project.releases.row_groups import RowGroup, broken_rows, describe_row_groups
 
 MANIFEST = "manifest.json"
@@ -49,7 +50,7 @@ class RubricSummary(_Frozen):
 
 
 class Manifest(_Frozen):
-    """The whole file. ``lock`` is the hash of the lock's inputs; ``policies`` are by campaign."""
+    """The whole file. ``lock`` is the hash of its inputs; ``raters`` say who rated; ``policies`` are by campaign."""
 
     version: str
     parent: str | None
@@ -59,6 +60,7 @@ class Manifest(_Frozen):
     publishable: bool
     campaigns: list[str]
     tasks: int
+    raters: list[Raters] = Field(default_factory=list)
     rubric: RubricSummary
     policies: dict[str, dict[str, Any]]
     spec: dict[str, Any]
