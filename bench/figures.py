@@ -14,7 +14,7 @@ Figures = Mapping[str, float]
 
 WORST = frozenset({"429s", "re-sent", "most re-sent a kill", "mean re-sent a kill", "lost", "stale"})
 """Of repetitions these keep the worst; of the others the median counts."""
-DEPENDS_ON_SIZE = frozenset({"wall", "cpu", "rss", "429s", "times a plain read"})
+DEPENDS_ON_SIZE = frozenset({"wall", "cpu", "rss", "429s", "times a plain read", "times a copy"})
 """Targets for these hold for cases at full size only."""
 UNITS = {"wall": " s", "cpu": " s", "rss": " MB"}
 

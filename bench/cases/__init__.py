@@ -13,6 +13,7 @@ from bench.cases.memory import memory
 from bench.cases.orchestrated import orchestrated
 from bench.cases.pace import cap, faults, fixed, large, refused, storm, tail
 from bench.cases.prompts import prompts
+from bench.cases.release import release
 from bench.figures import Row
 from bench.run import Run
 
@@ -35,6 +36,7 @@ CASES: dict[str, Case] = {
     "intake": intake,
     "agreement": agreement,
     "prompts": prompts,
+    "release": release,
 }
 
 DEFAULT = ("fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill", "orchestrated")
