@@ -121,3 +121,13 @@ def test_a_session_takes_rows_from_python_and_refuses_names_that_are_none() -> N
         assert session.connection.execute("select sum(n) from numbers").fetchall() == [(3,)]
         with pytest.raises(ValueError, match="not a relation name"):
             session.frame("x; drop table y", pa.table({"n": [1]}))
+
+
+def test_a_table_that_nobody_wrote_has_the_types_of_the_catalogue(tmp_path: Path) -> None:
+    with Session() as session:
+        for name, table in TABLES.items():
+            session.table(Lake(tmp_path), name)
+            assert session.arrow(name).cast(table.schema).num_rows == 0
+            assert [str(field.type) for field in session.arrow(name).schema if not pa.types.is_nested(field.type)] == [
+                str(field.type) for field in table.schema if not pa.types.is_nested(field.type)
+            ]

@@ -10,11 +10,21 @@ import pytest
 import yaml
 
 from dagster_project.lake import Lake
-from dagster_project.releases import build_release
+from dagster_project.releases import build_release, read_manifest
 from dagster_project.releases.flat_text import flatten
 from dagster_project.releases.splits import split_of
 from dagster_project.settings import Settings
-from tests.releases.release_inputs import DISPUTED, TIED, TOO_FEW, Fixture, frame, nothing_unmet, rewrite, write_spec
+from tests.releases.release_inputs import (
+    ANNOTATORS,
+    DISPUTED,
+    TIED,
+    TOO_FEW,
+    Fixture,
+    frame,
+    nothing_unmet,
+    rewrite,
+    write_spec,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -331,3 +341,19 @@ def test_the_card_counts_preferences_by_strength(release: Path) -> None:
     card = (release / "README.md").read_text(encoding="utf-8")
     assert "Preferences, of 9 tasks" in card
     assert "| strength | 1 |\n| --- | ---: |\n| tasks | 9 |\n" in card
+
+
+def test_ratings_of_models_beside_those_of_people_are_counted_on_card_and_manifest(
+    small: Fixture, lake: Lake, settings: Settings
+) -> None:
+    small.write()
+    rows = lake.read("retained_annotations")
+    is_judge = pl.col("annotator") == ANNOTATORS[0]
+    judged = rows.with_columns(vendor=pl.when(is_judge).then(pl.lit("judges")).otherwise("vendor"))
+    rewrite(lake, settings, "retained_annotations", judged)
+    path = build_release(lake, settings, "v0.1.0", nothing_unmet).path
+    raters = {(some.vendor, some.kind): some.kept for some in read_manifest(path).raters}
+    assert raters == {("acme", "human"): 40, ("judges", "model"): 20}
+    card = (path / "README.md").read_text(encoding="utf-8")
+    assert "**Models made 33.3 % of the annotations behind the published ratings**" in card
+    assert {"human-feedback", "ai-feedback"} <= set(yaml.safe_load(card.split("---\n")[1])["tags"])

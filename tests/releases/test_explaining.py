@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -13,7 +16,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.releases import build_release, explain
 from dagster_project.releases.explaining import page
-from dagster_project.settings import Settings
+from dagster_project.settings import PROJECT_ROOT, Settings
 from tests.releases.release_inputs import Fixture, frame, nothing_unmet
 
 pytestmark = pytest.mark.slow
@@ -103,3 +106,19 @@ def test_a_campaign_that_is_configured_no_more_is_still_told(released: Fixture, 
     assert isinstance(history.ratings[0]["scores"], list)
     assert isinstance(history.ratings[0]["submitted_at"], type(lake.read("annotations")["submitted_at"][0]))
     assert pl.Series([row["fate"] for row in history.ratings]).unique().to_list() == ["used"]
+
+
+def test_tracing_back_loads_no_library_that_takes_long(released: Fixture, settings: Settings) -> None:
+    heavy = ("dagster", "great_expectations", "pandas", "polars", "presidio_analyzer", "sklearn")
+    program = (
+        "import sys; from dagster_project.cli import main\n"
+        "sys.argv = ['steerworks', 'explain', 'r1-small-05', '--json']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+    )
+    home = {"STEERWORKS_HOME": str(settings.home.root), "STEERWORKS_CONFIG": str(settings.folder)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, env={**os.environ, **home}, capture_output=True, text=True
+    )
+    assert ended.stderr.strip() == "[]"
+    assert json.loads(ended.stdout)["kind"] == "response"
