@@ -29,7 +29,7 @@ def release(run: Run) -> Iterator[Row]:
         folder = run.root / f"release-{tasks}"
         run_well(python("bench.campaign", str(folder), str(tasks)))
         yield _built(folder, FULL, f"release, {2 * tasks:,} responses", limits)
-        yield _built(folder, TABLES_ALONE, "the same without exports", ())
+        yield _built(folder, TABLES_ALONE, f"no exports, {2 * tasks:,}", ())
         yield _explained(folder, tasks)
         run.discard(folder)
 
@@ -48,7 +48,7 @@ def _built(folder: Path, version: str, case: str, limits: tuple[Limit, ...]) -> 
 
 
 def _explained(folder: Path, tasks: int) -> Row:
-    """Ask for the history of a task and of a response, by the command line, start of the process included."""
+    """Ask for the histories of a task, a response and a prompt by the command line; the slowest counts."""
     home = {"STEERWORKS_HOME": str(folder / "home"), "STEERWORKS_CONFIG": str(folder / "config")}
     number = tasks // 2
     task, response = f"t-{_hash(f'task{number}', 20)}", f"r-{_hash(f'response{number}', 19)}1"
@@ -56,7 +56,7 @@ def _explained(folder: Path, tasks: int) -> Row:
     asked = [run_program([str(SCRIPTS / "steerworks"), "explain", wanted, "--json"], home) for wanted in ids]
     slowest = max(asked, key=lambda finished: finished.wall)
     problem = next((finished.problem for finished in asked if finished.problem), "")
-    return Row("explain, the slowest of 3 ids", _taken(slowest), limits=(Limit("wall", 1),), problem=problem)
+    return Row(f"explain, {2 * tasks:,}", _taken(slowest), limits=(Limit("wall", 1),), problem=problem)
 
 
 def _hash(text: str, digits: int) -> str:

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from dagster_project.cli.terminal import open_console
-from dagster_project.releases import changelog, difference, folder_of, read_manifest, yank_of_folder
+from dagster_project.releases import read_manifest, yank_of_folder
+from dagster_project.releases.changelog import changelog
+from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.versions import checked_version
 from dagster_project.settings import Settings
 

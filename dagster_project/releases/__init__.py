@@ -14,23 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagster_project.releases.build import ReleaseReport, build_release
-    from dagster_project.releases.changelog import changelog
-    from dagster_project.releases.code_version import code_version
-    from dagster_project.releases.difference import difference, folder_of
     from dagster_project.releases.explaining import explain
     from dagster_project.releases.folders import built_versions
     from dagster_project.releases.gate import Unmet
     from dagster_project.releases.manifest import Manifest, publication_refusals, read_manifest, verify
     from dagster_project.releases.split_check import split_conflicts
     from dagster_project.releases.versions import due_candidate, next_version
+    from dagster_project.releases.yanking import read_yank, versions_holding, yank, yank_of_folder
 
 _MODULES = {
     "ReleaseReport": "build",
     "build_release": "build",
-    "changelog": "changelog",
-    "code_version": "code_version",
-    "difference": "difference",
-    "folder_of": "difference",
     "explain": "explaining",
     "built_versions": "folders",
     "Unmet": "gate",
@@ -41,8 +35,13 @@ _MODULES = {
     "split_conflicts": "split_check",
     "due_candidate": "versions",
     "next_version": "versions",
+    "read_yank": "yanking",
+    "versions_holding": "yanking",
+    "yank": "yanking",
+    "yank_of_folder": "yanking",
 }
-"""Where each name comes from; who traces a row back need not wait for all that a build needs."""
+"""Where each name comes from; who traces a row back need not wait for all that a build needs. None may be called as a
+module is."""
 
 __all__ = [
     "Manifest",
@@ -50,17 +49,17 @@ __all__ = [
     "Unmet",
     "build_release",
     "built_versions",
-    "changelog",
-    "code_version",
-    "difference",
     "due_candidate",
     "explain",
-    "folder_of",
     "next_version",
     "publication_refusals",
     "read_manifest",
+    "read_yank",
     "split_conflicts",
     "verify",
+    "versions_holding",
+    "yank",
+    "yank_of_folder",
 ]
 
 

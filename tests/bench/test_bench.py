@@ -108,3 +108,13 @@ def test_curation_finds_what_was_planted_and_leaves_fresh_prompts_in(tmp_path: P
     assert largest["ours"]["missed"] <= 0.15
     assert largest["ours"]["together"] < 1024
     assert rows["prompts, 1,000"]["others"]["datasketch"]["near-duplicates"] > 50
+
+
+def test_a_release_is_measured_beside_a_copy_of_its_parquet(tmp_path: Path) -> None:
+    rows = bench(tmp_path, "--scale", "0.0001", "release")
+    assert all(not row["problem"] for row in rows.values())
+    full, alone = rows["release, 100 responses"]["ours"], rows["no exports, 100"]["ours"]
+    assert 0 < full["rows"] <= 100
+    assert full["bytes"] > alone["bytes"] > 0
+    assert full["times a copy"] > 0
+    assert rows["explain, 100"]["ours"]["wall"] > 0

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from dagster_project.cli import command_line
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
-from dagster_project.releases import build_release, difference, folder_of, read_manifest
+from dagster_project.releases import build_release, read_manifest
+from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.steps import Step, step_taken, version_after
 from dagster_project.settings import Settings
 from tests.releases.release_inputs import Fixture, all_bytes, nothing_unmet, rewrite, seal, write_spec
