@@ -51,6 +51,7 @@ copy (
         task_id,
         task_id || '-' || position as response_id,
         annotator,
+        'generated' as vendor,
         position,
         [
             greatest(0, least(4, round(

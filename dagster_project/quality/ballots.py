@@ -51,6 +51,7 @@ class Ballots:
         present: shape (responses, n): whether the annotator has rated the response at all.
         task_keys: by number of the task, a hash of its id.
         annotator_keys: by number of the annotator, a hash of the id.
+        vendors: by number of the annotator, the number of the vendor.
     """
 
     scale: Scale
@@ -60,6 +61,12 @@ class Ballots:
     present: Mask
     task_keys: npt.NDArray[np.uint64]
     annotator_keys: npt.NDArray[np.uint64]
+    vendors: Places
+
+    @cached_property
+    def vendor(self) -> Places:
+        """Shape (n,): the number of each ballot's vendor."""
+        return self.vendors[self.annotator]
 
     @cached_property
     def bucket(self) -> Places:
@@ -93,7 +100,9 @@ def load_ballots(session: Session) -> Ballots:
     scale = _scale(session)
     ratings = session.query("quality/rated_scores").to_arrow()
     task, annotator, position = (ratings[name].to_numpy().astype(np.int64) for name in _KEYS)
-    task_keys, annotator_keys = (session.query(f"quality/{name}_keys")["key"].to_numpy() for name in _KEYS[:2])
+    task_keys = session.query("quality/task_keys")["key"].to_numpy()
+    annotators = session.query("quality/annotator_keys")
+    annotator_keys, vendors = annotators["key"].to_numpy(), annotators["vendor"].to_numpy().astype(np.int64)
     given = _given(ratings["scores"], scale, len(task))
     codes = task * len(annotator_keys) + annotator
     order = np.argsort(codes, kind="stable")
@@ -108,7 +117,7 @@ def load_ballots(session: Session) -> Ballots:
         scores[response][:, place[of]] = given[of].T
         present[response, place[of]] = True
     seats = order[first]
-    return Ballots(scale, task[seats], annotator[seats], scores, present, task_keys, annotator_keys)
+    return Ballots(scale, task[seats], annotator[seats], scores, present, task_keys, annotator_keys, vendors)
 
 
 _KEYS = ("task", "annotator", "position")

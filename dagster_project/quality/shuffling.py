@@ -1,7 +1,8 @@
-"""Ratings shuffled: whole task-annotations dealt anew to the tasks of a campaign, which has one vendor.
+"""Ratings shuffled: whole task-annotations dealt anew to the tasks of a campaign, within each vendor.
 
-A ballot (all responses, all attributes of one annotator) goes to a task with as many responses. Each task keeps
-its places and their number. The order is drawn by hashing the ids of task and annotator with a seed.
+A ballot (all responses, all attributes of one annotator) takes the place of one of the same vendor in a task with as
+many responses. Each task keeps its places and their number. The order is drawn by hashing the ids of task and
+annotator with a seed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ Keys = npt.NDArray[np.uint64]
 
 
 class Deck:
-    """The ballots that are dealt, apart for each set of responses that they rate."""
+    """The ballots that are dealt, apart for each vendor and for each set of responses that they rate."""
 
     def __init__(self, ballots: Ballots, takes_part: Mask) -> None:
         self._ballots = ballots
         rated = (1 << np.arange(len(ballots.present))) @ ballots.present
-        self._alike = [np.flatnonzero(takes_part & (rated == responses)) for responses in np.unique(rated[takes_part])]
+        kind = (ballots.vendor << len(ballots.present)) + rated
+        self._alike = [np.flatnonzero(takes_part & (kind == one)) for one in np.unique(kind[takes_part])]
 
     def dealt(self, seed: int, shuffle: int) -> Places:
         """Return which ballot comes to each place in a numbered shuffle, shape (n,); those not dealt stay."""

@@ -73,7 +73,7 @@ def findings(
     rules = settings.licences
     release = rules.kind_of(spec.licence)
     origins = session.query("release/text_origins").to_dicts()
-    vendors = [_vendor(settings, slug) for slug in inputs.campaigns]
+    vendors = [_vendor(settings, slug, name) for slug in inputs.campaigns for name in settings.campaign(slug).vendors]
     return [
         Finding(origin, kind, because, outcome)
         for origin in [*origins, *vendors]
@@ -166,15 +166,14 @@ def _are_the_same(terms: KnownTerms, name: str | None, revision: str | None) -> 
     return bool(revision) and len(revision or "") >= SHORTEST_TELLING_REVISION and terms.revision == revision
 
 
-def _vendor(settings: Settings, campaign: str) -> dict[str, Any]:
+def _vendor(settings: Settings, campaign: str, name: str) -> dict[str, Any]:
     nothing = dict.fromkeys(ORIGIN)
-    name, vendor = settings.campaign(campaign).vendor, settings.vendor_of(campaign)
     return {
         **nothing,
         "role": "vendor",
         "campaign": campaign,
         "source": name,
-        "licence": vendor.licence,
+        "licence": settings.vendors.vendors[name].licence,
         "responses": 0,
     }
 

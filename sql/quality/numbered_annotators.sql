@@ -1,9 +1,11 @@
--- The annotators who have rated anything, numbered in the order of their ids; `key` is a hash of the id.
+-- The annotators who have rated anything, numbered in the order of their ids; `key` is a hash of the id, `vendor` the
+-- number of their vendor.
 -- inputs: annotations
 -- grain: annotator_id
--- output: annotator_id, annotator, key
+-- output: annotator_id, annotator, key, vendor
 select
     annotator as annotator_id,
     (row_number() over (order by annotator) - 1)::integer as annotator,
-    md5_number_lower(annotator) as key
-from (select distinct annotator from annotations)
+    md5_number_lower(annotator) as key,
+    (dense_rank() over (order by vendor) - 1)::integer as vendor
+from (select annotator, min(vendor) as vendor from annotations group by annotator)

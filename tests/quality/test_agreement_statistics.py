@@ -351,6 +351,22 @@ def test_shuffling_moves_whole_task_annotations_among_tasks_with_as_many_respons
     assert (moved.task == ballots.task).all()
 
 
+def test_ratings_are_dealt_within_their_vendor() -> None:
+    ratings = panel(seed=7, tasks=30)
+    models = {"h00", "h01"}
+    of_two = Ratings(
+        [row | {"vendor": "judges" if row["annotator"] in models else "people"} for row in ratings.annotations],
+        ratings.tasks,
+    )
+    with Session() as session:
+        prepared(session, of_two, rubric(5))
+        ballots = decide_fates(session, AgreementPolicy(), closed=True).ballots
+    source = Deck(ballots, np.ones(len(ballots.task), bool)).dealt(1, 1)
+    assert set(ballots.vendor.tolist()) == {0, 1}
+    assert (ballots.vendor[source] == ballots.vendor).all()
+    assert (source != np.arange(len(source))).mean() > 0.6
+
+
 def test_neither_the_order_of_rows_nor_other_names_change_a_figure() -> None:
     ratings = panel(seed=8, tasks=30, per_task=4)
     dice = random.Random(1)

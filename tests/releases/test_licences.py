@@ -143,6 +143,23 @@ def test_prompts_and_vendors_must_allow_the_release_too(small: Fixture, lake: La
     assert build(lake, settings).exists()
 
 
+def test_models_that_rate_beside_people_must_allow_the_release_too(
+    small: Fixture, lake: Lake, settings: Settings
+) -> None:
+    small.write()
+    models = yaml.safe_load((settings.folder / "models.yaml").read_text())["models"]
+    judges = {"kind": "model", "licence": "a secret deal", "slots": "fixed", "judges": [min(models)]}
+    for file, edit in (
+        ("vendors", lambda there: there["vendors"].update(judges=judges)),
+        ("campaigns", lambda there: there["campaigns"]["small"].update(with_models="judges")),
+    ):
+        path = settings.folder / f"{file}.yaml"
+        there = yaml.safe_load(path.read_text())
+        edit(there)
+        path.write_text(yaml.safe_dump(there))
+    assert "campaign `small` was rated by `judges` under a secret deal, which is unknown" in refusal(lake, settings)
+
+
 def test_a_release_under_a_licence_of_no_kind_is_refused(small: Fixture, lake: Lake, settings: Settings) -> None:
     small.write()
     write_spec(settings, "v0.1.0", licence="wtfpl")
