@@ -25,7 +25,7 @@ BUDGET_REASON = "budget"
 PENDING_REASON = "batch_pending"
 PROMPTS_AT_A_TIME = 128
 LEAST_ROWS_A_GROUP, MOST_ROWS_A_GROUP = 1024, 8192
-ROWS_BEFORE_A_ROW = 16
+ROWS_BEFORE_A_ROW = 32
 """A row group has one row for so many before it, within bounds: what is held about each group stays little."""
 MOST_BYTES_A_GROUP = 8 << 20
 """All of these numbers decide the file's bytes."""
