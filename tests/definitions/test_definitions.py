@@ -28,18 +28,12 @@ HEAVY = (
     *("great_expectations", "openai", "huggingface_hub", "xllamacpp", "datasets", "pandas", "jinja2"),
     *("sklearn", "scipy"),
 )
-MOST_TIMES_DAGSTER = 2.0
-"""Of the processor time that importing Dagster takes; seconds would say how fast and how busy the machine is."""
 LOAD = f"""
-import json, sys, time
-begun = time.process_time()
-import dagster
-of_dagster = time.process_time() - begun
+import json, sys
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
 build_defs()
-of_ours = time.process_time() - begun - of_dagster
-print(json.dumps([of_ours / of_dagster, [name for name in {HEAVY} if name in sys.modules]]))
+print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
 """
 
 
@@ -48,11 +42,9 @@ def definitions(settings: Settings) -> dg.Definitions:
     return build_defs(settings)
 
 
-def test_definitions_load_without_heavy_libraries_and_about_as_fast_as_dagster_itself(settings: Settings) -> None:
+def test_definitions_load_without_heavy_libraries(settings: Settings) -> None:
     printed = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True).stdout
-    times_dagster, heavy = json.loads(printed.splitlines()[-1])
-    assert heavy == []
-    assert times_dagster < MOST_TIMES_DAGSTER
+    assert json.loads(printed.splitlines()[-1]) == []
 
 
 def test_every_asset_is_described_owned_grouped_and_has_its_schema(definitions: dg.Definitions) -> None:
