@@ -54,6 +54,7 @@ def test_an_unknown_model() -> None:
     assert "has no model gpt-9; it has: smollm2-135m-brief" in refused("backfill", "gpt-9")
 
 
+@pytest.mark.slow
 def test_a_backfill_that_is_interrupted_begins_no_other_model_and_says_how_to_go_on(
     home: Home, config: Path, settings: Settings
 ) -> None:

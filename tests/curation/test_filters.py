@@ -176,6 +176,7 @@ def test_kinds_of_personal_data_can_be_chosen() -> None:
 ALL_FILTERS = FilterChain(Length(min_chars=1), Filters())
 
 
+@pytest.mark.slow
 @settings_of_hypothesis(max_examples=40)
 @given(st.lists(st.text(max_size=40), max_size=6))
 def test_any_texts_are_judged_and_alike_in_whatever_company(texts: list[str]) -> None:

@@ -177,6 +177,7 @@ def crowds(draw: st.DrawFn) -> tuple[Ratings, pl.DataFrame]:
     return ratings, rubric(2, lowest=lowest, highest=lowest + 4)
 
 
+@pytest.mark.slow
 @examples(max_examples=25)
 @given(crowds())
 def test_kappa_and_alpha_are_those_of_scikit_learn_and_krippendorff(crowd: tuple[Ratings, pl.DataFrame]) -> None:
@@ -269,6 +270,7 @@ def test_a_scale_of_a_hundred_levels_will_do() -> None:
     assert_as_the_packages_say(panel(seed=9, tasks=6, annotators=6, attributes=1), rubric(1, lowest=-40, highest=60))
 
 
+@pytest.mark.slow
 def test_counts_of_parts_add_up_to_the_counts_of_the_whole_and_so_do_all_figures() -> None:
     scale, rules = rubric(5), AgreementPolicy(shuffles=1, bootstrap_samples=20)
     whole = panel(seed=11, tasks=60, per_task=5)
@@ -405,6 +407,7 @@ def measured(lake: Lake, settings: Settings, data: Path, slots: str) -> pl.DataF
     return lake.read("agreement", PARTITION)
 
 
+@pytest.mark.slow
 def test_summeval_gives_the_reference_figures(shared_data: Path, lake: Lake, settings: Settings) -> None:
     figures = measured(lake, settings, shared_data / "likert" / "summeval_op.jsonl", "fixed")
     found = {
@@ -418,6 +421,7 @@ def test_summeval_gives_the_reference_figures(shared_data: Path, lake: Lake, set
     assert lake.read("annotator_quality", PARTITION)["trusted"].all()
 
 
+@pytest.mark.slow
 def test_newsroom_gives_the_reference_figures(shared_data: Path, lake: Lake, settings: Settings) -> None:
     figures = measured(lake, settings, shared_data / "likert" / "newsroom.jsonl", "crowd")
     assert round(figure(figures, "quadratic_kappa", attribute="fluency"), 3) == 0.026

@@ -267,6 +267,7 @@ def test_no_file_names_a_place_on_this_machine_or_the_day(
         assert datetime.now(UTC).date().isoformat().encode() not in content, name
 
 
+@pytest.mark.slow
 def test_simulated_ratings_are_called_so_everywhere(starter: Fixture, lake: Lake, settings: Settings) -> None:
     starter.write()
     write_spec(settings, "v0.1.0", campaigns=["starter"])

@@ -53,6 +53,7 @@ def build_and_die(settings: Settings, renames: int) -> None:
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "renames",
     [BEFORE_THE_FIRST_FILE, IN_THE_MIDDLE, BEFORE_THE_MANIFEST, BEFORE_THE_NAME],
@@ -128,6 +129,7 @@ for _ in range(10):
 """
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments_no_release_is_ever_half_there(lake: Lake, settings: Settings) -> None:
     Fixture(lake, "small", settings, "acme", tasks=60).write()
     command = [sys.executable, "-c", KILLS, str(settings.folder), str(settings.home.root)]

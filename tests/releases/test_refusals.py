@@ -53,6 +53,7 @@ def test_a_campaign_that_never_ran_is_refused(lake: Lake, settings: Settings) ->
     assert "campaign `small` is still open" in message
 
 
+@pytest.mark.slow
 def test_campaigns_under_different_rubrics_are_refused(
     small: Fixture, lake: Lake, settings: Settings, starter: Fixture
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_file_cut_at_any_byte_loses_no_whole_row_before_the_cut(
     assert accepted.height + (broken.height > 0) == whole + unfinished
 
 
+@pytest.mark.slow
 @relaxed
 @given(data=st.data(), drawn=st.lists(one, min_size=1, max_size=14))
 def test_any_order_and_splitting_gives_the_same_annotations(

@@ -116,6 +116,7 @@ one_rating = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), drawn=st.lists(one_rating, min_size=1, max_size=12))
 def test_the_outcome_depends_on_neither_order_nor_files(
