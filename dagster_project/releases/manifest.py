@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ReleaseFile(_Frozen):

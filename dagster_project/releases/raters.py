@@ -18,7 +18,7 @@ from dagster_project.settings.vendors import VendorKind
 class Raters(BaseModel):
     """A vendor's annotators in a campaign: how many they are, their annotations, and those behind published ratings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     campaign: str
     vendor: str

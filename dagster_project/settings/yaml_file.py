@@ -19,12 +19,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of all configuration: frozen, and a misspelt key is an error."""
+    """Base of all configuration: frozen, and a misspelt key is an error.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Its validators are built for the files that are read: every program imports the shapes of all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(yaml.CSafeLoader):
     """YAML keeps the last of two equal keys; a configuration must refuse them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
