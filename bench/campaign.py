@@ -30,8 +30,8 @@ PROMPTS_FILE = PROJECT_ROOT / "prompts" / "starter.jsonl"
 MODELS = ("bird", "fish", "toad", "wolf")
 ANNOTATORS = 2_000
 JUSTIFICATIONS = 5_000
-ROWS = 122_880
-"""Rows of a row group, as the lake's own writers have them."""
+ANSWER_ROWS = 8_192
+"""Rows of a row group of many answers, as generation writes them."""
 CONFIGURATION = {
     "vendors.yaml": "vendors:\n  acme: {licence: CC-BY-4.0}\n",
     "campaigns.yaml": f"campaigns:\n  {CAMPAIGN}:\n    vendor: acme\n    guideline_version: '1'\n"
@@ -257,7 +257,8 @@ def _rows(session: Session, table: str, query: str, given: Mapping[str, Any] | N
     there = {name for name, *_ in session.connection.execute(f"describe {query}", parameters).fetchall()}
     columns = [name if name in there else f"null as {name}" for name in TABLES[table].column_names]
     result = session.connection.sql(f"select {', '.join(columns)} {query}", params=parameters)
-    for batch in result.to_arrow_reader(ROWS):
+    rows = ANSWER_ROWS if table == "responses" else TABLES[table].row_group_rows
+    for batch in result.to_arrow_reader(rows):
         yield pa.Table.from_batches([batch]).cast(TABLES[table].schema)
 
 

@@ -18,6 +18,7 @@ SCORES = pa.list_(pa.int8())
 TIME = pa.timestamp("us", tz="UTC")
 VECTOR = pa.list_(pa.float32())
 MESSAGES = pa.list_(pa.struct([("role", STRING), ("content", STRING)]))
+ROW_GROUP_ROWS, TEXT_ROW_GROUP_ROWS = 122_880, 16_384
 PREFERENCES = pa.list_(
     pa.struct([("annotator", STRING), ("strength", pa.int8()), ("justification", STRING), ("retained", pa.bool_())])
 )
@@ -54,6 +55,14 @@ class Table:
     def schema(self) -> pa.Schema:
         """The Arrow schema that every part has."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @property
+    def row_group_rows(self) -> int:
+        """Rows of a row group where a table is written at once: few with whole conversations.
+
+        Whoever looks one row up reads its group, and a conversation takes a hundred times the room of a rating.
+        """
+        return TEXT_ROW_GROUP_ROWS if MESSAGES in self.schema.types else ROW_GROUP_ROWS
 
     @cached_property
     def column_names(self) -> list[str]:

@@ -11,13 +11,12 @@ import pyarrow.parquet as pq
 
 from dagster_project.whole_files import replacing
 
-ROW_GROUP_ROWS = 122_880
 # Arrow's own allocator keeps what it once had, some tens of MB in each of many processes.
 pa.set_memory_pool(pa.system_memory_pool())
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table as a file.
+def write_parquet(path: Path, table: pa.Table, row_group_rows: int) -> None:
+    """Write a table as a file, so many rows to a row group.
 
     One pinned writer on one thread: equal tables give equal bytes on every machine.
     """
@@ -27,7 +26,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     ):
         # No row group at all for no rows: an empty one is more than some readers can take.
         if table.num_rows:
-            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            writer.write_table(table, row_group_size=row_group_rows)
 
 
 @contextmanager

@@ -164,7 +164,8 @@ class Lake:
 
     def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table, made_from: str | None = None) -> Written:
         shaped = in_shape(table, rows)
-        write_parquet(path, shaped.replace_schema_metadata({MADE_FROM: made_from} if made_from else None))
+        metadata = {MADE_FROM: made_from} if made_from else None
+        write_parquet(path, shaped.replace_schema_metadata(metadata), table.row_group_rows)
         return Written(path, shaped.num_rows)
 
 

@@ -86,7 +86,8 @@ def _evaluate(suite: Suite, files: list[Path]) -> list[ExpectationResult]:
         return evaluate(suite, files)
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.parquet"
-        write_parquet(empty, TABLES[suite.table].schema.empty_table())
+        table = TABLES[suite.table]
+        write_parquet(empty, table.schema.empty_table(), table.row_group_rows)
         return evaluate(suite, [empty])
 
 
