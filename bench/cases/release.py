@@ -20,6 +20,7 @@ SIZES = {
     MILLION_TASKS: (Limit("times a copy", 4), Limit("rss", 3072)),
 }
 FULL, TABLES_ALONE = "v1.0.0", "v2.0.0"
+EXPLAIN = (str(SCRIPTS / "steerworks"), "explain")
 
 
 def release(run: Run) -> Iterator[Row]:
@@ -30,7 +31,7 @@ def release(run: Run) -> Iterator[Row]:
         run_well(python("bench.campaign", str(folder), str(tasks)))
         yield _built(folder, FULL, f"release, {2 * tasks:,} responses", limits)
         yield _built(folder, TABLES_ALONE, f"no exports, {2 * tasks:,}", ())
-        yield _explained(folder, tasks)
+        yield from _explained(folder, tasks)
         run.discard(folder)
 
 
@@ -47,16 +48,21 @@ def _built(folder: Path, version: str, case: str, limits: tuple[Limit, ...]) -> 
     return Row(case, figures, others, limits, ours.problem or copied.problem)
 
 
-def _explained(folder: Path, tasks: int) -> Row:
-    """Ask for the histories of a task, a response and a prompt by the command line; the slowest counts."""
+def _explained(folder: Path, tasks: int) -> Iterator[Row]:
+    """Ask the command line for the history of an id of each kind, as a page."""
     home = {"STEERWORKS_HOME": str(folder / "home"), "STEERWORKS_CONFIG": str(folder / "config")}
     number = tasks // 2
-    task, response = f"t-{_hash(f'task{number}', 20)}", f"r-{_hash(f'response{number}', 19)}1"
-    ids = (task, response, f"p-{_hash(f'prompt{number}', 20)}")
-    asked = [run_program([str(SCRIPTS / "steerworks"), "explain", wanted, "--json"], home) for wanted in ids]
-    slowest = max(asked, key=lambda finished: finished.wall)
-    problem = next((finished.problem for finished in asked if finished.problem), "")
-    return Row(f"explain, {2 * tasks:,}", _taken(slowest), limits=(Limit("wall", 1),), problem=problem)
+    task = f"t-{_hash(f'task{number}', 20)}"
+    rating = json.loads(run_well([*EXPLAIN, task, "--json"], home))["ratings"][0]
+    ids = {
+        "response": f"r-{_hash(f'response{number}', 19)}1",
+        "task": task,
+        "prompt": f"p-{_hash(f'prompt{number}', 20)}",
+        "annotation": f"{task}@{rating['response_id']}@{rating['annotator']}",
+    }
+    for kind, wanted in ids.items():
+        asked = run_program([*EXPLAIN, wanted], home)
+        yield Row(f"explain {kind}, {2 * tasks:,}", _taken(asked), limits=(Limit("wall", 1),), problem=asked.problem)
 
 
 def _hash(text: str, digits: int) -> str:

@@ -7,9 +7,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
-from dagster_project.cli.terminal import open_console
 from dagster_project.lake import Lake
 from dagster_project.releases.explaining import explain as find
 from dagster_project.releases.explaining import page
@@ -28,4 +26,8 @@ def explain(
     if as_json:
         print(json.dumps(asdict(history), indent=2, ensure_ascii=False, default=str))
     else:
+        from rich.markdown import Markdown  # noqa: PLC0415 - only a page needs it
+
+        from dagster_project.cli.terminal import open_console  # noqa: PLC0415
+
         open_console().print(Markdown(page(history)))

@@ -2,8 +2,9 @@
 
 Belongs here: finding the history. Does not belong here: laying it out as a page (`history.md.jinja`, `page`).
 
-Ids are looked up in the Parquet files themselves: a campaign or a batch that has nothing to do with the id is not
-opened, and DuckDB leaves out row groups by their bounds.
+Ids are looked up in the Parquet files themselves: no other campaign's tables are opened. Rows are read by the ids that
+a table is sorted by, as far as they are known, for by the bounds of these DuckDB leaves out row groups; by other ids it
+has to go through the whole column, which is done once and on that column alone.
 """
 
 from __future__ import annotations
@@ -115,7 +116,14 @@ class _Finder:
         if not (shown or answers or prompts):
             return None
         task_ids, campaigns = _distinct(shown, "task_id"), _distinct(shown, "campaign")
-        tasks = [task for campaign in campaigns for task in self._tasks(campaign, task_ids)]
+        tasks: list[Row] = []
+        ratings: list[Row] = []
+        for campaign in campaigns:
+            for table in CAMPAIGN_TABLES:
+                self.session.table(self.lake, table, {"campaign": campaign})
+            names, wanted = self._attributes(campaign), {"task_ids": task_ids}
+            tasks += self._tasks(campaign, names, wanted)
+            ratings += [_with_names(row, names) for row in self._rows("task_ratings", wanted)]
         return History(
             self.id,
             self._kind(task_ids, _distinct([*shown, *answers], "response_id")),
@@ -123,7 +131,7 @@ class _Finder:
             selections,
             answers,
             tasks,
-            [row for campaign in campaigns for row in self._ratings(campaign, task_ids)],
+            ratings,
             self._releases(task_ids),
         )
 
@@ -134,13 +142,13 @@ class _Finder:
 
     def _answers(self, shown: list[Row]) -> list[Row]:
         """Return the answers behind the shown responses; for a prompt, all that were given to it."""
-        is_prompt = not shown or self.id in _distinct(shown, "prompt_id")
-        wanted = {
-            "response_ids": [self.id] if not shown else _distinct(shown, "response_id"),
-            "prompt_ids": [self.id] if is_prompt else [],
-        }
         self.session.table(self.lake, "responses")
-        return self.session.records("explain/named_responses", wanted)
+        answered = shown or self._rows("answered_prompts", {"id": self.id})
+        wanted = {
+            "prompt_ids": _distinct(answered, "prompt_id") or [self.id],
+            "named": [self.id, *_distinct(shown, "response_id")],
+        }
+        return self._rows("named_responses", wanted)
 
     def _prompts(self, prompt_ids: list[str]) -> tuple[list[Row], list[Row]]:
         for table in ("raw_prompts", "curated_prompts", "selected_prompts"):
@@ -149,13 +157,10 @@ class _Finder:
         prompts = self.session.records("explain/prompt_rows", wanted)
         return prompts, self.session.records("explain/selections", wanted)
 
-    def _tasks(self, campaign: str, task_ids: list[str]) -> list[Row]:
+    def _tasks(self, campaign: str, names: list[str], wanted: dict[str, list[str]]) -> list[Row]:
         """Return a campaign's tasks, each with its responses in shown order, its preference and further orders."""
-        self._open(campaign)
-        wanted = {"task_ids": task_ids}
         preferences = {row["task_id"]: row for row in self._rows("task_preferences", wanted)}
         orders = self._rows("task_orders", wanted)
-        names = self._attributes(campaign)
         shown = [_with_names(row, names) for row in self._rows("shown_responses", wanted)]
         return [
             {
@@ -168,14 +173,9 @@ class _Finder:
                 "preference": preferences.get(task_id),
                 "orders": [order for order in orders if order["task_id"] == task_id],
             }
-            for task_id in task_ids
+            for task_id in wanted["task_ids"]
             if (responses := [row for row in shown if row["task_id"] == task_id])
         ]
-
-    def _ratings(self, campaign: str, task_ids: list[str]) -> list[Row]:
-        self._open(campaign)
-        names = self._attributes(campaign)
-        return [_with_names(row, names) for row in self._rows("task_ratings", {"task_ids": task_ids})]
 
     def _releases(self, task_ids: list[str]) -> list[Row]:
         found = []
@@ -183,10 +183,6 @@ class _Finder:
             open_table(self.session, "released_tasks", self.settings.home.releases / version, "provenance/tasks")
             found += [{"version": version, **row} for row in self._rows("released_tasks", {"task_ids": task_ids})]
         return found
-
-    def _open(self, campaign: str) -> None:
-        for table in CAMPAIGN_TABLES:
-            self.session.table(self.lake, table, {"campaign": campaign})
 
     def _rows(self, statement: str, wanted: dict[str, Any]) -> list[Row]:
         return self.session.records(f"explain/{statement}", wanted)

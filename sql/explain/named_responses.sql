@@ -1,19 +1,11 @@
--- Answers by their id or by the prompt that they answer. The prompts come first, from the ids alone: by their bounds
--- whole row groups of text need not be read.
+-- Answers to prompts: the named ones, and all to a prompt that is named itself. Responses lie in the order of their
+-- prompts: by the bounds of these, row groups of text need not be read.
 -- inputs: responses
--- parameters: response_ids, prompt_ids
+-- parameters: prompt_ids, named
 -- grain: prompt_batch, model, response_id
 -- output: prompt_batch, response_id, prompt_id, model, sample_index, status, reason, response, finish_reason, endpoint,
 --   model_name, revision, parameters, request_hash, licence, outputs_may_train, prompt_tokens, completion_tokens,
 --   cost_usd, attempts, answered_at
-with asked as (
-    select distinct prompt_id
-    from responses
-    where
-        response_id in (select unnest($response_ids))
-        or prompt_id in (select unnest($prompt_ids))
-)
-
 select
     prompt_batch,
     response_id,
@@ -37,8 +29,7 @@ select
     attempts,
     answered_at
 from responses
-semi join asked using (prompt_id)
 where
-    response_id in (select unnest($response_ids))
-    or prompt_id in (select unnest($prompt_ids))
+    prompt_id in (select unnest($prompt_ids))
+    and (list_contains($named, response_id) or list_contains($named, prompt_id))
 order by model, prompt_batch, response_id

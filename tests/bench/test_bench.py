@@ -117,4 +117,5 @@ def test_a_release_is_measured_beside_a_copy_of_its_parquet(tmp_path: Path) -> N
     assert 0 < full["rows"] <= 100
     assert full["bytes"] > alone["bytes"] > 0
     assert full["times a copy"] > 0
-    assert rows["explain, 100"]["ours"]["wall"] > 0
+    for kind in ("response", "task", "prompt", "annotation"):
+        assert rows[f"explain {kind}, 100"]["ours"]["wall"] > 0

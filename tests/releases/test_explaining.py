@@ -72,6 +72,19 @@ def test_an_annotation_is_named_by_task_response_and_annotator(
     assert (rating["annotator"], rating["reason"], rating["file"]) == ("w-dora", "not_closest", "a.jsonl")
 
 
+def test_a_response_that_no_task_shows_is_told_alone(released: Fixture, lake: Lake, settings: Settings) -> None:
+    cell = {"model": "plain", "prompt_batch": "small"}
+    answers = lake.read("responses", cell)
+    second = answers.filter(prompt_id="p-small-05").with_columns(
+        response_id=pl.lit("r-second-sample"), sample_index=pl.lit(1, pl.Int16)
+    )
+    lake.write("responses", cell, pl.concat([answers, second]))
+    history = explain(lake, settings, "r-second-sample")
+    assert (history.kind, history.tasks, history.releases) == ("response", [], [])
+    assert [row["response_id"] for row in history.answers] == ["r-second-sample"]
+    assert [row["prompt_id"] for row in history.prompts] == ["p-small-05"]
+
+
 def test_a_prompt_that_never_became_a_task_says_why(released: Fixture, lake: Lake, settings: Settings) -> None:
     history = explain(lake, settings, "p-small-12")
     assert (history.kind, history.tasks, history.prompts[0]["reason"]) == ("prompt", [], "too_short")
