@@ -53,7 +53,7 @@ def _working_folder(keep: bool) -> Iterator[Path]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description="The benchmark of generation; see bench/README.md.")
+    parser = argparse.ArgumentParser(prog="make bench", description="The benchmark of all stages; see bench/README.md.")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)}; a default set if left out")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each case N times; medians count")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the prompts; targets of time do not apply")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from bench.cases.again import again
 from bench.cases.agreement import agreement
 from bench.cases.cells import cells
+from bench.cases.definitions import definitions
 from bench.cases.intake import intake
 from bench.cases.killed import kill, storm_kill
 from bench.cases.memory import memory
@@ -20,6 +21,7 @@ from bench.run import Run
 Case = Callable[[Run], Iterator[Row]]
 
 CASES: dict[str, Case] = {
+    "definitions": definitions,
     "fixed": fixed,
     "large": large,
     "tail": tail,
@@ -39,5 +41,8 @@ CASES: dict[str, Case] = {
     "release": release,
 }
 
-DEFAULT = ("fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill", "orchestrated")
+DEFAULT = (
+    *("definitions", "fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill"),
+    "orchestrated",
+)
 """What runs when no case is named; the others take long, and are run by name or with ``--full``."""
