@@ -16,7 +16,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dagster_project.lake import Session
 
@@ -139,6 +138,8 @@ def _scale(session: Session) -> Scale:
 
 def _given(scores: pa.ChunkedArray, scale: Scale, rows: int) -> Scores:
     """Return lists of scores as steps above the lowest level, shape (rows, attributes)."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - the definitions load without it
+
     values = pc.list_flatten(scores)
     if len(values) != rows * len(scale.attributes):
         raise ValueError(f"some annotations do not have {len(scale.attributes)} scores, one for each attribute")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
-import pyarrow.compute as pc
 
 from dagster_project.lake import Lake, Session
 from dagster_project.quality.aggregating import aggregate
@@ -47,6 +46,8 @@ def reach_consensus(lake: Lake, settings: Settings, campaign: str) -> Consensus:
 
 
 def _summary(session: Session) -> Consensus:
+    import pyarrow.compute as pc  # noqa: PLC0415 - the definitions load without it
+
     ratings = session.arrow("consensus")
     preferences = session.arrow("preferences").num_rows
     without: dict[str, int] = dict(session.query("quality/preference_reasons").iter_rows())

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
@@ -81,6 +80,8 @@ def _ratings(folder: Path) -> list[Path]:
 def _holds(path: Path, column: str, ids: Collection[str]) -> bool:
     if not ids or not path.exists():
         return False
+    import pyarrow.compute as pc  # noqa: PLC0415 - the definitions load without it
+
     wanted = pa.array(sorted(ids), pa.string())
     with pq.ParquetFile(path) as file:
         batches = file.iter_batches(columns=[column])

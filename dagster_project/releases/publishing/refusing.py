@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dagster_project.identity import file_sha256
@@ -58,6 +57,8 @@ def _differs_from_lock(folder: Path, lock: Lock | None) -> list[str]:
 
 def _simulated_rows(folder: Path) -> list[str]:
     """Return a reason if a rating is simulated that the manifest does not call so."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - the definitions load without it
+
     paths = [f"{name}/{split}.parquet" for name in ("data", "annotations") for split in SPLITS]
     return [
         f"{path} holds simulated ratings, though the manifest does not say so"
