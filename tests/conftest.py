@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from dagster_project.settings import PROJECT_ROOT, Home, Settings
 # How long an example takes says how busy the machine is, and nothing about the code.
 hypothesis_settings.register_profile("steerworks", deadline=None)
 hypothesis_settings.load_profile("steerworks")
+
+# Where memory abounds, folders of tests lie in it: a quarter of a run of the lineage is waiting for the disk.
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 8 << 30  # noqa: S108 - pytest makes folders of its own there
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 

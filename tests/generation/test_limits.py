@@ -48,10 +48,11 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_places_of_an_endpoint_fairly(lake: Lake, prompts: Prompts) -> None:
-    prompts(150)
-    prompts(150, "b2", first=1000)
-    with serve_models(Behaviour(latency=0.05)) as server:
+    prompts(300)
+    prompts(300, "b2", first=1000)
+    with serve_models(Behaviour(latency=0.1)) as server:
         models = loopback_models(server.address, {"max_in_flight": 10})
         children = [start_process(lake, models, "m", batch) for batch in (BATCH, "b2")]
         journals = [lake.root / "journal" / "model=m" / f"prompt_batch={batch}.jsonl" for batch in (BATCH, "b2")]
@@ -59,7 +60,7 @@ def test_two_processes_share_the_places_of_an_endpoint_fairly(lake: Lake, prompt
         assert [child.wait() for child in children] == [0, 0]
         stats = server.stats()
     assert stats["max_in_flight"] == 10
-    assert stats["requests"] == 300
+    assert stats["requests"] == 600
     first_lines = [path.read_text().splitlines()[40] for path in journals]
     last_lines = [path.read_text().splitlines()[-1] for path in journals]
     answered_at = [[line.rpartition('"answered_at":"')[2] for line in lines] for lines in (first_lines, last_lines)]
