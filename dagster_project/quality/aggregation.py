@@ -11,9 +11,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 Numbers = npt.NDArray[np.int64]
 Array = npt.NDArray[np.float64]
@@ -81,22 +85,22 @@ def dawid_skene(ratings: RatingsOf, iterations: int = 100, tolerance: float = 1e
     shares on, matrices and levels are estimated in turn until the evidence's lower bound per rating grows by less than
     ``tolerance``. Source: Dawid and Skene 1979, Applied Statistics 28; start, floor and end are crowd-kit's.
     """
-    parts = [_Part(ratings, start) for start in range(0, ratings.n_items, ITEMS_AT_ONCE)]
-    seen = _added([part.seen(part.votes / part.raters[:, None], 0.0) for part in parts])
-    loss = -np.inf
+    parts = _parts(ratings)
+    seen = _added([part.started() for part in parts])
+    reached = -np.inf
     # Arrays are worked on without the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for _ in range(iterations):
-            priors, errors = np.log(np.maximum(seen.shares, SMALLEST)), np.log(seen.errors(ratings.levels))
-            seen = _added(list(threads.map(lambda part, p=priors, e=errors: part.expected(p, e), parts)))
-            bound = seen.bound(ratings.levels)
-            if bound - loss < tolerance:
+            before, seen = seen, _added(list(threads.map(lambda part, by=seen: part.expected(by), parts)))
+            bound = seen.bound(before)
+            if bound - reached < tolerance:
                 break
-            loss = bound
+            reached = bound
     return np.concatenate([part.probabilities for part in parts])
 
 
-ITEMS_AT_ONCE = 131_072
+ITEMS_AT_ONCE = 16_384
+"""Items whose probabilities are worked on at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -106,76 +110,81 @@ class _Seen:
     Attributes:
         counts: shape (annotators * levels given, true levels): expected numbers of ratings.
         items: shape (levels,): expected numbers of items.
-        ratings: shape (levels,): expected numbers of ratings of items of each level.
-        entropy: of the probabilities.
+        evidence: the logarithm of the ratings' likelihood, by which the probabilities were found.
     """
 
     counts: Array
     items: Array
-    ratings: Array
-    entropy: float
+    evidence: float
 
-    @property
+    @cached_property
     def shares(self) -> Array:
-        """Shares of levels among items."""
-        return np.asarray(self.items / self.items.sum())
+        """Logarithms of the shares of levels among items."""
+        return np.asarray(np.log(np.maximum(self.items / self.items.sum(), SMALLEST)))
 
-    def errors(self, levels: int) -> Array:
-        """Return each annotator's shares of levels given, of each true level, in the shape of ``counts``."""
-        floored: Array = np.maximum(self.counts, SMALLEST).reshape(-1, levels, levels)
-        return np.asarray((floored / floored.sum(axis=1, keepdims=True)).reshape(self.counts.shape))
+    @cached_property
+    def errors(self) -> Array:
+        """Logarithms of each annotator's shares of levels given, of each true level, in the shape of ``counts``."""
+        floored: Array = np.maximum(self.counts, SMALLEST).reshape(-1, len(self.items), len(self.items))
+        return np.asarray(np.log(floored / floored.sum(axis=1, keepdims=True)).reshape(self.counts.shape))
 
-    def bound(self, levels: int) -> float:
-        """Return the evidence's lower bound, per rating."""
-        of_errors = float(np.vdot(self.counts, np.log(self.errors(levels))))
-        of_shares = float(self.ratings @ np.log(np.maximum(self.shares, SMALLEST)))
-        return (of_errors + of_shares + self.entropy) / float(self.ratings.sum())
+    def bound(self, before: _Seen) -> float:
+        """Return the evidence's lower bound, per rating.
+
+        The probabilities' entropy is the evidence less what they expect of the logarithms by which they were found,
+        those of ``before``. As crowd-kit has it, a level's share counts once a rating and not once an item.
+        """
+        entropy = self.evidence - (self.counts * before.errors).sum() - (self.items * before.shares).sum()
+        of_ratings = (self.counts * (self.errors + self.shares)).sum()
+        return float((of_ratings + entropy) / self.counts.sum())
 
 
 def _added(parts: list[_Seen]) -> _Seen:
     return _Seen(
         np.sum([part.counts for part in parts], axis=0),
         np.sum([part.items for part in parts], axis=0),
-        np.sum([part.ratings for part in parts], axis=0),
-        sum(part.entropy for part in parts),
+        sum(part.evidence for part in parts),
     )
 
 
 class _Part:
-    """Some of the items: a matrix of items by annotators' levels says who gave what, and one the other way round."""
+    """Some of the items: ``gave``, a matrix of items by annotators' levels, says who gave what."""
 
-    def __init__(self, ratings: RatingsOf, start: int) -> None:
-        from scipy.sparse import csr_matrix  # noqa: PLC0415 - heavy, and for this alone
+    def __init__(self, gave: csr_matrix, votes: Array) -> None:
+        self._gave, self._given = gave, gave.T
+        self._votes = votes
+        self.probabilities: Array = votes
 
-        of = slice(start, start + ITEMS_AT_ONCE)
-        self.votes, self.raters = ratings.votes[of], ratings.raters[of]
-        chosen = (ratings.items >= start) & (ratings.items < start + ITEMS_AT_ONCE)
-        cells = (ratings.annotators * ratings.levels + ratings.given)[chosen]
-        size = (len(self.votes), ratings.n_annotators * ratings.levels)
-        self._gave = csr_matrix((np.ones(len(cells)), (ratings.items[chosen] - start, cells)), shape=size)
-        self._given = self._gave.T.tocsr()
-        self.probabilities: Array = self.votes
+    def started(self) -> _Seen:
+        """Return what the votes' shares make of annotators."""
+        votes = np.ascontiguousarray(self._votes.T)
+        return self._seen(votes / votes.sum(axis=0), 0.0)
 
-    def seen(self, probabilities: Array, entropy: float) -> _Seen:
-        """Return what probabilities, shape (items, levels), make of annotators."""
-        self.probabilities = probabilities
-        counts = np.asarray(self._given @ probabilities)
-        return _Seen(counts, probabilities.sum(axis=0), self.raters @ probabilities, entropy)
+    def expected(self, by: _Seen) -> _Seen:
+        """Return what the probabilities that follow from shares and errors make of annotators."""
+        likelihood = np.ascontiguousarray((self._gave @ by.errors).T)
+        likelihood += by.shares[:, None]
+        highest = likelihood.max(axis=0)
+        likelihood -= highest
+        weights = np.exp(likelihood, out=likelihood)
+        total = weights.sum(axis=0)
+        weights /= total
+        return self._seen(weights, float(highest.sum() + np.log(total).sum()))
 
-    def expected(self, priors: Array, errors: Array) -> _Seen:
-        """Return what the probabilities that follow from logarithms of shares and errors make of annotators.
+    def _seen(self, probabilities: Array, evidence: float) -> _Seen:
+        """Keep and add up probabilities of shape (levels, items), whose sums run along memory."""
+        self.probabilities = np.ascontiguousarray(probabilities.T)
+        return _Seen(np.asarray(self._given @ self.probabilities), probabilities.sum(axis=1), evidence)
 
-        With w = exp(x), x the log likelihood less its highest, and p = w / sum(w), the entropy is
-        log sum(w) - sum(p x).
-        """
-        # Levels come first here: sums over the first axis run along memory.
-        x = np.ascontiguousarray((self._gave @ errors).T)
-        x += priors[:, None]
-        x -= x.max(axis=0)
-        w = np.exp(x)
-        total = w.sum(axis=0)
-        w /= total
-        return self.seen(np.ascontiguousarray(w.T), float(np.log(total).sum() - np.vdot(w, x)))
+
+def _parts(ratings: RatingsOf) -> list[_Part]:
+    from scipy.sparse import csr_matrix  # noqa: PLC0415 - heavy, and for this alone
+
+    cells = ratings.annotators * ratings.levels + ratings.given
+    size = (ratings.n_items, ratings.n_annotators * ratings.levels)
+    gave = csr_matrix((np.ones(len(cells)), (ratings.items, cells)), shape=size)
+    some = [slice(start, start + ITEMS_AT_ONCE) for start in range(0, ratings.n_items, ITEMS_AT_ONCE)]
+    return [_Part(gave[of], ratings.votes[of]) for of in some]
 
 
 @dataclass(frozen=True)
