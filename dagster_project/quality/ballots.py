@@ -68,9 +68,9 @@ class Ballots:
         return self.vendors[self.annotator]
 
     @cached_property
-    def bucket(self) -> Places:
-        """Shape (n,): the bucket of each ballot's task."""
-        return (self.task_keys % np.uint64(BUCKETS)).astype(np.int64)[self.task]
+    def buckets(self) -> Places:
+        """Shape (tasks,): the bucket of each task."""
+        return (self.task_keys % np.uint64(BUCKETS)).astype(np.int64)
 
     def place_of(self, task: Places, annotator: Places) -> Places:
         """Return where the ballots of these tasks and annotators stand; each must be there."""
@@ -122,12 +122,25 @@ def load_ballots(session: Session) -> Ballots:
 _KEYS = ("task", "annotator", "position")
 
 
+TASKS_AT_ONCE = 131_072
+"""Tasks of a panel, at most: so many are worked on at a time."""
+
+
 def panels(task: Places) -> Iterator[Places]:
-    """Yield the places of tasks with the same number of ballots together, shape (tasks, ballots); tasks are sorted."""
-    starts = np.flatnonzero(np.diff(task, prepend=-1))
+    """Yield the places of tasks with the same number of ballots together, shape (ballots, tasks); tasks are sorted."""
+    starts = np.flatnonzero(_is_first(task))
     sizes = np.diff(starts, append=len(task))
     for size in np.flatnonzero(np.bincount(sizes)):
-        yield starts[sizes == size][:, None] + np.arange(size)
+        of = starts[sizes == size]
+        for start in range(0, len(of), TASKS_AT_ONCE):
+            yield np.arange(size)[:, None] + of[start : start + TASKS_AT_ONCE]
+
+
+def _is_first(values: Places) -> Mask:
+    """Say of each of sorted values whether it is the first of its kind."""
+    first = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return first
 
 
 def _scale(session: Session) -> Scale:

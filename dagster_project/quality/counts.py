@@ -8,39 +8,34 @@ Belongs here: counting. Does not belong here: what is computed from counts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
-from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from dagster_project.lake import Session
 from dagster_project.quality.ballots import BUCKETS, Ballots, Mask, Places, Scores, Steps, panels
-from dagster_project.quality.selection import choose
+from dagster_project.quality.selection import picked, select
 from dagster_project.quality.shuffling import Deck
+from dagster_project.quality.tallying import Counts, PairTally
 from dagster_project.settings import AgreementPolicy
-
-Counts = npt.NDArray[np.int64]
-Panels = list[tuple[int, Places]]
-"""For a response (0, 1 …), the places of the ballots of tasks with as many, shape (ballots, tasks)."""
 
 STEPS = ("collected", "trusted", "closest", "retained")
 COLLECTED, TRUSTED, CLOSEST, RETAINED = range(1, 5)
 REAL = 0
 """Number of the shuffle that is none."""
-AT_ONCE = 32_768
-"""Tasks whose pairs are counted at a time, so that they stay in the processor's cache."""
 
 KEYS = ["shuffle", "stage", "slice", "bucket", "attribute", "quantity", "slots", "raters", "first", "second"]
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """Ballots, the last step that each rating passes, shape (responses, n), and which ballots stood for selection."""
+    """Ballots, the last step that each rating passes, shape (responses, n), and which ballots stood for selection.
+
+    Of a task, all ballots that pass step `TRUSTED` stand, or none.
+    """
 
     ballots: Ballots
     steps: Steps
@@ -53,7 +48,7 @@ class Slicing:
 
     Attributes:
         names: of the slices; of all responses together the empty name.
-        numbers: shape (responses, n): the slice of the response that each ballot rates.
+        numbers: shape (responses, tasks): the slice of each response.
         buckets: the number of buckets within each slice.
     """
 
@@ -64,28 +59,37 @@ class Slicing:
     @classmethod
     def none(cls, ballots: Ballots) -> Slicing:
         """Keep all responses together."""
-        return cls(("",), np.zeros(ballots.present.shape, np.int64), BUCKETS)
+        return cls(("",), np.zeros((len(ballots.present), len(ballots.task_keys)), np.int64), BUCKETS)
+
+    @property
+    def size(self) -> int:
+        """The number of cells: of slices and their buckets."""
+        return len(self.names) * self.buckets
 
     def cells(self, ballots: Ballots) -> Places:
-        """Return slice and bucket as one number, shape (responses, n)."""
-        return self.numbers * self.buckets + ballots.bucket % self.buckets
+        """Return slice and bucket of each response as one number, shape (responses, tasks)."""
+        return self.numbers * self.buckets + ballots.buckets % self.buckets
 
 
 def count_agreement(filtered: Filtered, policy: AgreementPolicy, *slicings: Slicing) -> pl.DataFrame:
     """Return all counts, together and by slice, one row for each of `KEYS` in no order, with their ``count``."""
-    if not len(filtered.ballots.task):
+    ballots = filtered.ballots
+    if not len(ballots.task):
         return NONE
-    every = (Slicing.none(filtered.ballots), *slicings)
+    every = [(slicing, slicing.cells(ballots)) for slicing in (Slicing.none(ballots), *slicings)]
     trusted = filtered.steps.max(axis=0) >= TRUSTED
-    deck = Deck(filtered.ballots, trusted)
-    unchosen = np.where(filtered.ballots.present & trusted, TRUSTED, 0).astype(np.uint8)
+    seats = [(one, list(_seats(ballots, trusted & (filtered.stands == one)))) for one in (False, True)]
+    deck = Deck(ballots, trusted)
+
+    def dealt(shuffle: int) -> Iterator[_Panel]:
+        return _dealt(ballots.permuted(deck.dealt(policy.seed, shuffle)), seats, policy)
 
     def counted(shuffle: int) -> pl.DataFrame:
-        if shuffle == REAL:
-            return pl.concat(_counts(filtered.ballots, filtered.steps, every, REAL, COLLECTED))
-        dealt = filtered.ballots.permuted(deck.dealt(policy.seed, shuffle))
-        steps = np.where(filtered.stands, choose(dealt, filtered.stands, policy), unchosen)
-        return pl.concat(_counts(dealt, steps, every, shuffle, TRUSTED))
+        tallies = [_Tally(ballots, slicing, cells) for slicing, cells in every]
+        for panel in _real(filtered) if shuffle == REAL else dealt(shuffle):
+            for tally in tallies:
+                tally.add(panel)
+        return pl.concat([tally.rows(shuffle) for tally in tallies])
 
     # Arrays are worked on without the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -126,146 +130,123 @@ def added(counts: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(counts).group_by(KEYS).agg(pl.col("count").sum())
 
 
-def _counts(
-    ballots: Ballots, steps: Steps, slicings: Sequence[Slicing], shuffle: int, from_step: int
-) -> Iterator[pl.DataFrame]:
-    # All that pass step 3 in a task pass it together, so those who pass step 4 too are counted once.
-    passing = {step: steps >= step if step < CLOSEST else steps == step for step in range(from_step, RETAINED + 1)}
-    panels_of = {step: _panels(ballots, of) for step, of in passing.items()}
-    for slicing in slicings:
-        for step in range(from_step, RETAINED + 1):
-            yield from _sizes(ballots, steps >= step, slicing, shuffle, step)
-        found = {step: _pairs(ballots, of, slicing) for step, of in panels_of.items()}
-        found[CLOSEST] = [_sum(*tables) for tables in zip(found[CLOSEST], found[RETAINED], strict=True)]
-        for step, tables in found.items():
-            for attribute, table in zip(ballots.scale.attributes, tables, strict=True):
-                yield _rows(table, slicing, shuffle, step, attribute)
+@dataclass(frozen=True)
+class _Panel:
+    """What as many annotators each gave to one response of tasks.
 
-
-def _pairs(ballots: Ballots, panels_of: Panels, slicing: Slicing) -> list[Counts]:
-    """Return for each attribute how often two annotators of a panel gave which levels to its response.
-
-    Tables are of shape (cells, raters, levels, levels), for the cells of a slicing. Of an unordered pair the lower
-    level comes first. Responses with one rater count the score itself, as (…, 1, level, level).
+    Attributes:
+        response: its number, 0 ...
+        steps: the steps that are counted here.
+        last: shape (tasks,), or one number: which of those steps the annotators pass last, as a place in ``steps``.
+        task: shape (tasks,): numbers of the tasks.
+        annotations: shape (tasks,): how many of the annotators have rated the response at all.
+        given: shape (attributes, annotators, tasks): their scores.
     """
-    cells = slicing.cells(ballots)
-    most = max((len(places) for _, places in panels_of), default=1)
-    tables = []
-    for position in range(len(ballots.scale.attributes)):
-        table = _PairTable(len(slicing.names) * slicing.buckets, most, ballots.scale.levels)
-        for response, places in panels_of:
-            for start in range(0, places.shape[1], AT_ONCE):
-                some = places[:, start : start + AT_ONCE]
-                table.add(ballots.scores[response, position][some], cells[response][some[0]])
-        tables.append(table.unordered())
-    return tables
+
+    response: int
+    steps: tuple[int, ...]
+    last: Places | int
+    task: Places
+    annotations: Places
+    given: Scores
 
 
-def _panels(ballots: Ballots, passing: Mask) -> Panels:
-    """Return, for each response, the places of the passing ballots of tasks with as many of them, (ballots, tasks)."""
-    found: Panels = []
-    for response, of in enumerate(passing):
-        if response and np.array_equal(of, passing[response - 1]):
-            found += [(response, places) for before, places in found if before == response - 1]
-        else:
-            seats = np.flatnonzero(of)
-            found += [(response, np.ascontiguousarray(seats[places].T)) for places in panels(ballots.task[seats])]
-    return found
+def _real(filtered: Filtered) -> Iterator[_Panel]:
+    """Yield the panels of all steps. All that pass step 3 in a task pass it together, so step 4 is counted with it."""
+    ballots = filtered.ballots
+    for steps in (COLLECTED,), (TRUSTED,), (CLOSEST, RETAINED):
+        for response, passing in enumerate(filtered.steps >= steps[0]):
+            for places in _seats(ballots, passing):
+                last = np.minimum(filtered.steps[response][places[0]], steps[-1]).astype(np.int64) - steps[0]
+                annotations = np.full(places.shape[1], len(places))
+                given = np.take(ballots.scores[response], places, axis=1)
+                yield _Panel(response, steps, last, ballots.task[places[0]], annotations, given)
 
 
-class _PairTable:
-    """Ordered pairs of levels by cell and number of raters; who gave no score counts as one level more."""
-
-    def __init__(self, cells: int, most_raters: int, levels: int) -> None:
-        self._levels = levels
-        self._pairs = np.zeros((cells, most_raters + 1, levels + 1, levels + 1), np.int64)
-        self._alone = np.zeros((cells, levels + 1), np.int64)
-
-    def add(self, given: Scores, cell: Places) -> None:
-        """Add the pairs of some panels: ``given`` is of shape (raters, tasks), ``cell`` of shape (tasks,)."""
-        raters = (given != self._levels).sum(axis=0, dtype=np.uint16)
-        cells = (cell * self._pairs.shape[1] + raters) * (self._levels + 1) ** 2
-        firsts, seconds = cells + given * np.int64(self._levels + 1), given.astype(np.int64)
-        for one, other in combinations(range(len(given)), 2):
-            _tally(self._pairs, firsts[one] + seconds[other])
-        alone = np.flatnonzero(raters == 1)
-        _tally(self._alone, cell[alone] * (self._levels + 1) + seconds[:, alone].min(axis=0, initial=self._levels))
-
-    def unordered(self) -> Counts:
-        """Return the counts of levels that were given."""
-        between = self._pairs[:, :, : self._levels, : self._levels]
-        pairs = np.triu(between) + np.triu(between.swapaxes(-1, -2), 1)
-        level = np.arange(self._levels)
-        pairs[:, 1, level, level] = self._alone[:, : self._levels]
-        return pairs
+def _seats(ballots: Ballots, taken: Mask) -> Iterator[Places]:
+    """Yield the places of the ballots taken, of tasks with as many together, shape (ballots, tasks)."""
+    places = np.flatnonzero(taken)
+    yield from (places[within] for within in panels(ballots.task[places]))
 
 
-def _tally(table: Counts, cells: Places) -> None:
-    """Add one to each cell, by its number in the whole table, as often as it is named."""
-    flat = table.reshape(-1)
-    if len(flat) > 4 * len(cells):
-        np.add.at(flat, cells, 1)
-    else:
-        flat += np.bincount(cells, minlength=len(flat))
+def _dealt(dealt: Ballots, seats: list[tuple[bool, list[Places]]], policy: AgreementPolicy) -> Iterator[_Panel]:
+    """Yield the panels of dealt ballots at the seats of the trusted, and of those selected where seats stand."""
+    for stands, of in ((stands, of) for stands, some in seats for of in some):
+        task, present, given = dealt.task[of[0]], dealt.present[:, of], np.take(dealt.scores, of, axis=2)
+        for response, scores in enumerate(given):
+            yield _Panel(response, (TRUSTED,), 0, task, present[response].sum(axis=0), scores)
+        if not stands:
+            continue
+        selection = select(given, dealt.scale, policy)
+        last = np.where(selection.disputed, 0, 1)
+        for responses, members in selection.sets:
+            for response in responses:
+                annotations = picked(present[response], members).sum(axis=0)
+                scores = picked(given[response], members)
+                yield _Panel(response, (CLOSEST, RETAINED), last, task, annotations, scores)
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
-    """Return the sum of two tables, of which one may know more raters."""
-    table = np.zeros((len(one), max(one.shape[1], other.shape[1]), *one.shape[2:]), np.int64)
-    for part in (one, other):
-        table[:, : part.shape[1]] += part
-    return table
+class _Tally:
+    """Counts of a slicing's cells by step: annotations, tasks, and each attribute's pairs."""
 
+    def __init__(self, ballots: Ballots, slicing: Slicing, cells: Places) -> None:
+        self._ballots, self._slicing, self._cells = ballots, slicing, cells
+        self._annotations = np.zeros((len(STEPS), slicing.size), np.int64)
+        self._passing = np.zeros((len(STEPS), len(ballots.task_keys)), bool)
+        self._pairs: dict[tuple[int, ...], list[PairTally]] = {}
 
-def _rows(table: Counts, slicing: Slicing, shuffle: int, step: int, attribute: str) -> pl.DataFrame:
-    cell, raters, first, second = np.nonzero(table)
-    numbers = {"raters": raters, "first": first, "second": second}
-    return _keyed(slicing, shuffle, step, attribute, "pairs", cell, table[cell, raters, first, second], numbers)
+    def add(self, panel: _Panel) -> None:
+        """Add a panel, of which each task is counted at the last step that it passes."""
+        cell = panel.last * self._slicing.size + self._cells[panel.response][panel.task]
+        annotations = self._annotations[panel.steps[0] - 1 : panel.steps[-1]].reshape(-1)
+        annotations += np.bincount(cell, panel.annotations, len(annotations)).astype(np.int64)
+        step = panel.steps[0] - 1 + np.broadcast_to(panel.last, panel.task.shape)
+        rated = panel.annotations > 0
+        self._passing[step[rated], panel.task[rated]] = True
+        tallies = self._pairs.setdefault(panel.steps, [PairTally(self._ballots.scale.levels) for _ in panel.given])
+        for tally, given in zip(tallies, panel.given, strict=True):
+            tally.add(cell, given)
 
+    def rows(self, shuffle: int) -> pl.DataFrame:
+        """Return the counts with all their keys, of the steps that a shuffle has."""
+        first = COLLECTED - 1 if shuffle == REAL else TRUSTED - 1
+        self._annotations[CLOSEST - 1] += self._annotations[RETAINED - 1]
+        self._passing[CLOSEST - 1] |= self._passing[RETAINED - 1]
+        found = [self._sizes("annotations", self._annotations, first)]
+        if self._slicing.names == ("",):
+            buckets = self._ballots.buckets
+            tasks = np.stack([np.bincount(buckets[passing], minlength=BUCKETS) for passing in self._passing])
+            found.append(self._sizes("tasks", tasks, first))
+        for steps, tallies in self._pairs.items():
+            for attribute, tally in zip(self._ballots.scale.attributes, tallies, strict=True):
+                cell, *numbers, count = tally.pairs(self._slicing.size)
+                found.append(self._keyed(attribute, "pairs", steps[0] - 1, cell, count, *numbers))
+        return pl.concat(found).select(pl.lit(shuffle, pl.Int32).alias("shuffle"), pl.all())
 
-def _sizes(ballots: Ballots, passing: Mask, slicing: Slicing, shuffle: int, step: int) -> Iterator[pl.DataFrame]:
-    """Yield the annotations and, of all responses together, the tasks that pass a step."""
-    size = len(slicing.names) * slicing.buckets
-    cells = slicing.cells(ballots)
-    found = {"annotations": np.bincount(cells[passing], minlength=size)}
-    if slicing.names == ("",):
-        left = np.flatnonzero(passing.any(axis=0))
-        first = left[np.diff(ballots.task[left], prepend=-1) > 0]
-        found["tasks"] = np.bincount(ballots.bucket[first], minlength=size)
-    for quantity, count in found.items():
-        yield _keyed(slicing, shuffle, step, "*", quantity, np.arange(size), count)
+    def _sizes(self, quantity: str, counts: Counts, first: int) -> pl.DataFrame:
+        of, nothing = counts[first:].ravel(), np.zeros(counts[first:].size, np.int64)
+        return self._keyed("*", quantity, first, np.arange(of.size), of, nothing, nothing, nothing)
 
-
-def _keyed(
-    slicing: Slicing,
-    shuffle: int,
-    step: int,
-    attribute: str,
-    quantity: str,
-    cell: Places,
-    count: Counts,
-    numbers: Mapping[str, Places] = MappingProxyType({}),
-) -> pl.DataFrame:
-    """Return counts with all their keys, in one shape; numbers that a quantity does not have are 0."""
-    part, bucket = np.divmod(cell, slicing.buckets)
-    nothing = np.zeros(len(cell), np.int64)
-    columns = {"bucket": bucket, **{name: numbers.get(name, nothing) for name in ("raters", "first", "second")}}
-    return pl.DataFrame(
-        {name: values.astype(np.int32) for name, values in columns.items()}
-        | {"slice": pl.Series(slicing.names, dtype=pl.String).gather(part), "count": count}
-    ).select(
-        pl.lit(shuffle, pl.Int32).alias("shuffle"),
-        pl.lit(STEPS[step - 1]).alias("stage"),
-        "slice",
-        "bucket",
-        pl.lit(attribute).alias("attribute"),
-        pl.lit(quantity).alias("quantity"),
-        pl.lit("").alias("slots"),
-        "raters",
-        "first",
-        "second",
-        "count",
-    )
+    def _keyed(
+        self, attribute: str, quantity: str, first: int, cell: Places, count: Counts, *numbers: Places
+    ) -> pl.DataFrame:
+        """Return counts with all their keys but the shuffle; numbers that a quantity does not have are 0."""
+        step, within = np.divmod(cell, self._slicing.size)
+        part, bucket = np.divmod(within, self._slicing.buckets)
+        names = ("bucket", "raters", "first", "second")
+        of = {name: values.astype(np.int32) for name, values in zip(names, (bucket, *numbers), strict=True)}
+        return pl.DataFrame({**of, "count": count}).select(
+            pl.Series(STEPS).gather(first + step).alias("stage"),
+            pl.Series(self._slicing.names, dtype=pl.String).gather(part).alias("slice"),
+            "bucket",
+            pl.lit(attribute).alias("attribute"),
+            pl.lit(quantity).alias("quantity"),
+            pl.lit("").alias("slots"),
+            "raters",
+            "first",
+            "second",
+            "count",
+        )
 
 
 NONE = pl.DataFrame(

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality.ballots import Ballots, Steps, load_ballots, number_ratings, panels
+from dagster_project.quality.ballots import Ballots, Places, Scores, Steps, load_ballots, number_ratings, panels
 from dagster_project.quality.counts import COLLECTED, TRUSTED, Filtered
 from dagster_project.quality.provenance import made_from
-from dagster_project.quality.selection import choose, closest_sets
+from dagster_project.quality.selection import choose, closest_sets, picked
 from dagster_project.settings import AgreementPolicy, Settings
 from dagster_project.vendors import frozen_rubric
 
@@ -92,13 +92,17 @@ def _closest_preferences(session: Session, policy: AgreementPolicy) -> pl.DataFr
     """Return the annotators of each task whose preferences are the closest, where there are enough of them."""
     given = session.query("quality/task_preferences").select("task_id", "annotator", "strength")
     task = given["task_id"].rle_id().cast(pl.Int64).to_numpy()
-    strengths = (given["strength"].cast(pl.Int64).to_numpy() - LOWEST_PREFERENCE).astype(np.uint8)[None, :]
+    strengths = (given["strength"].cast(pl.Int64).to_numpy() - LOWEST_PREFERENCE).astype(np.uint8)
     closest = [
-        closest_sets(strengths, PREFERENCES, ALL, places, policy.closest or places.shape[1], break_ties=False).ravel()
+        picked(places, _closest_of(strengths[places], policy.closest or len(places))).ravel()
         for places in panels(task)
-        if places.shape[1] >= (policy.closest or policy.annotators)
+        if len(places) >= (policy.closest or policy.annotators)
     ]
     return given[np.sort(np.concatenate(closest)) if closest else []].select("task_id", "annotator")
+
+
+def _closest_of(strengths: Scores, size: int) -> Places:
+    return closest_sets(strengths[None], PREFERENCES, ALL, size, break_ties=False)
 
 
 def _summary(session: Session) -> Retention:

@@ -31,13 +31,23 @@ class Deck:
         drawn = self._drawn(random.Random(f"{seed}|{shuffle}"))  # noqa: S311 - seeded, and no secret
         source = np.arange(len(drawn))
         for places in self._alike:
-            source[places] = places[np.argsort(drawn[places])]
+            source[places] = places[_order(drawn[places])]
         return source
 
     def _drawn(self, dice: random.Random) -> Keys:
         of_task, of_annotator = (np.uint64(dice.getrandbits(64) | 1) for _ in range(2))
         tasks = _mixed(self._ballots.task_keys * of_task)[self._ballots.task]
         return _mixed(tasks + (self._ballots.annotator_keys * of_annotator)[self._ballots.annotator])
+
+
+def _order(keys: Keys) -> Places:
+    """Return the places of the keys in their order, by all bits but as many as it takes to number the keys.
+
+    Sorting keys that hold their own places takes a fifth of the time of sorting places by their keys.
+    """
+    places = np.uint64((1 << len(keys).bit_length()) - 1)
+    ordered = np.sort((keys & ~places) | np.arange(len(keys), dtype=np.uint64))
+    return (ordered & places).astype(np.int64)
 
 
 def _mixed(keys: Keys) -> Keys:

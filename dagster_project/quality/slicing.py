@@ -60,7 +60,7 @@ def _slicing(rows: pl.DataFrame, ballots: Ballots, dimension: str) -> Slicing:
     number = rows[dimension].replace_strict(dict(zip(names, range(len(names)), strict=True)), return_dtype=pl.Int64)
     by_task = np.zeros((len(ballots.present), len(ballots.task_keys)), np.int64)
     by_task[rows["position"].to_numpy() - 1, rows["task"].to_numpy()] = number.to_numpy()
-    return Slicing(tuple(f"{dimension}={name}" for name in names), by_task[:, ballots.task], SLICE_BUCKETS)
+    return Slicing(tuple(f"{dimension}={name}" for name in names), by_task, SLICE_BUCKETS)
 
 
 def _part(settings: Settings, campaign: str, dimension: Dimension, counts: pl.DataFrame) -> pl.DataFrame:
