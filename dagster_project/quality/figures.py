@@ -32,6 +32,8 @@ PARADOX = 0.2
 SKEWED = 0.6
 """There is a warning if AC2 exceeds kappa by more than the one, and one level has more than the other of the scores."""
 WARNED = ("quadratic_kappa", "linear_kappa")
+ON_ONE_THREAD = 262_144
+"""Multiplications up to which BLAS stays on one thread; several wait longer for each other here than they work."""
 INTERVAL = (2.5, 97.5)
 """Percentiles: a 95 % interval."""
 
@@ -59,8 +61,10 @@ class Resampling:
 
         Sums of whole numbers below 2^53 are exact in any order, as floats too.
         """
-        flat: Array = self.weights @ counts.reshape(self.buckets, -1).astype(float)
-        return flat.reshape(-1, *counts.shape[1:])
+        flat = counts.reshape(self.buckets, -1).astype(float)
+        rows = max(8, ON_ONE_THREAD // max(flat.size, 1))
+        parts = [self.weights[start : start + rows] @ flat for start in range(0, len(self.weights), rows)]
+        return np.concatenate(parts).reshape(-1, *counts.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,13 @@ def figures_of(
     """
     counts = counts.filter(slice="")
     rows: list[dict[str, Any]] = []
-    if counts.filter(quantity="annotations")["count"].sum():
+    sizes = counts.filter(attribute="*")
+    if sizes.filter(quantity="annotations")["count"].sum():
+        parts = counts.partition_by("stage", "attribute", as_dict=True)
         for stage in STEPS:
-            rows += _retention(counts, stage, resampling)
+            rows += _retention(sizes, stage, resampling)
             for attribute in attributes:
-                chosen = counts.filter(stage=stage, attribute=attribute)
+                chosen = parts.get((stage, attribute), counts.clear())
                 rows += [
                     {"stage": stage, "attribute": attribute, **row}
                     for row in _of_attribute(chosen, levels, resampling, fixed_slots)
@@ -108,12 +114,14 @@ def figures_by_slice(
 
     ``counts`` are of slices alone; ``resampling`` draws from as many buckets as those have.
     """
+    parts = counts.partition_by("slice", "stage", "attribute", as_dict=True) if attributes else {}
     rows = [
         {"slice": name, "stage": stage, "attribute": attribute, **row}
-        for (name,), of in counts.partition_by("slice", as_dict=True, maintain_order=True).items()
+        for name in counts["slice"].unique(maintain_order=True)
         for stage in stages
         for attribute in attributes
-        for row in _of_attribute(of.filter(stage=stage, attribute=attribute), levels, resampling, fixed_slots=False)
+        if (of := parts.get((name, stage, attribute))) is not None
+        for row in _of_attribute(of, levels, resampling, fixed_slots=False)
     ]
     return pl.DataFrame(rows, schema={"slice": pl.String, **FIGURES}).filter(pl.col("units") > 0)
 
@@ -131,13 +139,11 @@ FIGURES = {
 
 
 def _of_attribute(counts: pl.DataFrame, levels: int, resampling: Resampling, fixed_slots: bool) -> list[dict[str, Any]]:
-    shuffles = sorted(set(counts.filter(quantity="pairs")["shuffle"]) - {REAL})
-    real = counts.filter(quantity="pairs", shuffle=REAL)
+    pairs = counts.filter(quantity="pairs")
+    by_shuffle = {int(n): of for (n,), of in sorted(pairs.partition_by("shuffle", as_dict=True).items())}
+    real = by_shuffle.pop(REAL, pairs.clear())
     figures = {
-        (name, "pooled"): figure
-        for name, figure in _pooled(
-            real, [counts.filter(quantity="pairs", shuffle=n) for n in shuffles], levels, resampling
-        )
+        (name, "pooled"): figure for name, figure in _pooled(real, list(by_shuffle.values()), levels, resampling)
     }
     if fixed_slots:
         figures |= {(name, "fixed_slots"): figure for name, figure in _fixed(counts, levels, resampling)}
@@ -167,7 +173,7 @@ def _pooled(
 def _fixed(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Iterator[tuple[str, Figure]]:
     slots = counts.filter(quantity="slots").sort("slots")
     tables = {
-        str(name): resampling.of(_table(pairs, levels, resampling.buckets))
+        str(name): resampling.of(_table(pairs, levels, resampling.buckets)[:, 2])
         for (name,), pairs in slots.group_by("slots", maintain_order=True)
     }
     undefined = np.full(len(resampling.weights), np.nan)
@@ -179,23 +185,21 @@ def _fixed(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Iterato
 
 def _pairs(counts: pl.DataFrame, levels: int, resampling: Resampling) -> Pairs:
     """Return the pairs of every sample, ordered both ways."""
-    together = counts.filter(pl.col("raters") > 1)
-    raters = tuple(sorted(set(together["raters"]))) or (2,)
-    tables = np.stack([_table(together.filter(raters=m), levels, resampling.buckets) for m in raters], axis=1)
+    table = _table(counts, levels, resampling.buckets)
+    raters = tuple(m for m in range(2, table.shape[1]) if table[:, m].any()) or (2,)
     # The lower level is the first of each pair, so that half of a table is enough to resample.
     first, second = np.triu_indices(levels)
-    drawn = resampling.of(tables[..., first, second])
+    drawn = resampling.of(table[:, raters][..., first, second])
     ordered = np.zeros((*drawn.shape[:-1], levels, levels))
     ordered[..., first, second] += drawn
     ordered[..., second, first] += drawn
-    alone = _table(counts.filter(raters=1), levels, resampling.buckets).diagonal(axis1=-2, axis2=-1)
-    return Pairs(raters, ordered, resampling.of(alone))
+    return Pairs(raters, ordered, resampling.of(table[:, 1].diagonal(axis1=-2, axis2=-1)))
 
 
 def _table(counts: pl.DataFrame, levels: int, buckets: int) -> npt.NDArray[np.int64]:
-    """Return counts as an array of shape (buckets, first, second)."""
-    table = np.zeros((buckets, levels, levels), np.int64)
-    places = tuple(counts[name].to_numpy() for name in ("bucket", "first", "second"))
+    """Return counts as an array of shape (buckets, raters, first, second); for two raters at least."""
+    places = tuple(counts[name].to_numpy() for name in ("bucket", "raters", "first", "second"))
+    table = np.zeros((buckets, int(places[1].max(initial=2)) + 1, levels, levels), np.int64)
     np.add.at(table, places, counts["count"].to_numpy())
     return table
 

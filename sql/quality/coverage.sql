@@ -1,7 +1,7 @@
 -- Step 3 of the agreement policy: how many trusted annotators each task of the campaign has, and how many
 -- more it needs. A task is disputed if its trusted annotators differ by more than `max_range` in a
 -- deciding attribute of any response. A task that its annotators flagged needs nobody.
--- inputs: judged, numbered_ratings, campaign_tasks
+-- inputs: judged, numbered_ratings, campaign_tasks, rubric
 -- parameters: annotators, extra_when_disputed, max_annotators, max_range
 -- grain: task_id
 -- output: task_id, task, trusted, disputed, flagged, target, needed
@@ -20,20 +20,21 @@ left_already as (
     where stage is not null
 ),
 
-trusted_scores as (
-    select
-        numbered_ratings.task,
-        numbered_ratings.position,
-        unnest(numbered_ratings.deciding) as score,
-        generate_subscripts(numbered_ratings.deciding, 1) as place
+trusted_ratings as (
+    select numbered_ratings.task, numbered_ratings.position, numbered_ratings.scores
     from numbered_ratings
     anti join left_already using (task, annotator)
 ),
 
 ranges as (
-    select task, max(score)::integer - min(score)::integer as range
-    from trusted_scores
-    group by task, position, place
+    select
+        trusted_ratings.task,
+        max(trusted_ratings.scores[rubric.position])::integer
+        - min(trusted_ratings.scores[rubric.position])::integer as range
+    from trusted_ratings
+    cross join rubric
+    where rubric.decides
+    group by trusted_ratings.task, trusted_ratings.position, rubric.position
 ),
 
 disputes as (

@@ -1,8 +1,8 @@
 -- The annotations by the numbers of their tasks and annotators, with what decides whether they are valid: a flag, or a
--- deciding attribute without a score. `deciding` are the scores of the deciding attributes, in the rubric's order.
+-- deciding attribute without a score.
 -- inputs: annotations, numbered_tasks, numbered_annotators, rubric
 -- grain: task, annotator, position
--- output: task, annotator, position, scores, deciding, flagged, incomplete
+-- output: task, annotator, position, scores, flagged, incomplete
 with places as (
     select list(position order by position) as deciding
     from rubric
@@ -14,7 +14,6 @@ select
     numbered_annotators.annotator,
     annotations.position,
     annotations.scores,
-    list_select(annotations.scores, places.deciding) as deciding,
     len(annotations.flags) > 0 as flagged,
     list_count(list_select(annotations.scores, places.deciding)) < len(places.deciding) as incomplete
 from annotations
