@@ -1,4 +1,4 @@
-"""Filter and statistics of parts of generated annotations, two at a time, each added to those before.
+"""Filter and statistics of parts of generated annotations, one after the other, each added to those before.
 
 `python -m bench.clients.agreement FOLDER` does what `retained_annotations` and `agreement` do: fates of annotations,
 counts at all steps and of all shuffles, and all figures with intervals from the counts of all parts together.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -21,8 +20,6 @@ from dagster_project.quality.counts import added, count_agreement
 from dagster_project.quality.retention import decide_fates
 from dagster_project.settings import AgreementPolicy
 
-AT_ONCE = 2
-"""Parts that are worked on side by side."""
 POLICY = AgreementPolicy()
 RUBRIC = pl.DataFrame(
     [
@@ -42,12 +39,12 @@ def main() -> None:
     if options.floor:
         print(json.dumps({"annotations": sum(_scan(part) for part in parts)}))
         return
-    total: list[pl.DataFrame] = []
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for start in range(0, len(parts), AT_ONCE):
-            total = [added([*total, *threads.map(_counts, parts[start : start + AT_ONCE])])]
-    if total:
-        print(json.dumps(_told(*total)))
+    total: pl.DataFrame | None = None
+    for part in parts:
+        counts = _counts(part)
+        total = counts if total is None else added([total, counts])
+    if total is not None:
+        print(json.dumps(_told(total)))
 
 
 def _counts(part: Path) -> pl.DataFrame:

@@ -105,15 +105,18 @@ def load_ballots(session: Session) -> Ballots:
     given = _given(ratings["scores"], scale, len(task))
     codes = task * len(annotator_keys) + annotator
     order = np.argsort(codes, kind="stable")
-    first = np.diff(codes[order], prepend=-1) > 0
+    first = _is_first(codes[order])
     place = np.empty(len(codes), np.int64)
     place[order] = np.cumsum(first) - 1
     responses = int(position.max(initial=1))
-    scores = np.full((responses, len(scale.attributes), int(first.sum())), scale.levels, np.uint8)
+    scores = np.empty((responses, len(scale.attributes), int(first.sum())), np.uint8)
     present = np.zeros((responses, scores.shape[2]), bool)
     for response in range(responses):
-        of = position == response + 1
-        scores[response][:, place[of]] = given[of].T
+        of = np.flatnonzero(position == response + 1)
+        # Row by row, and turned round at the end: columns would be written here and there.
+        rows = np.full((scores.shape[2], len(scale.attributes)), scale.levels, np.uint8)
+        rows[place[of]] = given[of]
+        scores[response] = rows.T
         present[response, place[of]] = True
     seats = order[first]
     return Ballots(scale, task[seats], annotator[seats], scores, present, task_keys, annotator_keys, vendors)
