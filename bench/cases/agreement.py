@@ -31,6 +31,7 @@ def agreement(run: Run) -> Iterator[Row]:
     """Single figures beside their libraries; then filter and measure ever more annotations, beside one scan of them."""
     for figure, seconds in SMALL.items():
         yield _small(figure, seconds)
+    before: Finished | None = None
     for size in FULL_SIZES if run.full else SIZES:
         annotations = run.size(size)
         folder = run.root / f"ratings-{annotations}"
@@ -39,6 +40,9 @@ def agreement(run: Run) -> Iterator[Row]:
         told = json.loads(ours.output or "{}")
         ratings = annotations * ATTRIBUTES
         figures = {**_times(ours), **told, "cpu µs a rating": ours.cpu / ratings * 1e6}
+        if before is not None:
+            figures["times the memory before"] = ours.rss / before.rss
+        before = ours
         others = {"one scan": _times(floor)} | (_peers(folder, told) if size == SIZES[0] else {})
         limits = (Limit("wall", 30), Limit("rss", 4096)) if size == TARGET else ()
         yield Row(f"agreement, {ratings / 1e6:,.0f}M ratings", figures, others, limits, ours.problem)
