@@ -30,13 +30,38 @@ def write_parquet(path: Path, table: pa.Table, row_group_rows: int) -> None:
 
 
 @contextmanager
-def streaming_parquet(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that adds a table to a file, as a row group; the file is there whole when the block ends."""
+def streaming_parquet(
+    path: Path, schema: pa.Schema, numbers_as_steps: bool = False
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that adds a table to a file, as a row group; the file is there whole when the block ends.
+
+    ``numbers_as_steps``: 64-bit whole numbers are stored as differences from row to row. A dictionary of numbers that
+    count rows is larger than they are, and takes longer.
+    """
+    steps = [field.name for field in schema if numbers_as_steps and pa.types.is_int64(field.type)]
+    others = [leaf for field in schema if field.name not in steps for leaf in _leaves(field.name, field.type)]
     with (
         replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", use_dictionary=True) as writer,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            use_dictionary=others if steps else True,
+            column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED") or None,
+        ) as writer,
     ):
         yield lambda rows: writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[str]:
+    """Yield the names by which Parquet knows the columns below a field."""
+    if pa.types.is_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for part in kind:
+            yield from _leaves(f"{path}.{part.name}", part.type)
+    else:
+        yield path
 
 
 def edit_parquet(path: Path, edit: Callable[[pa.Table], pa.Table]) -> None:

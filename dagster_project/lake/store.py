@@ -73,7 +73,7 @@ class Lake:
         """
         described = self._described(table, "added")
         path = self._folder(described, partition) / f"{part}.parquet"
-        with streaming_parquet(path, described.schema) as write:
+        with streaming_parquet(path, described.schema, numbers_as_steps=True) as write:
             yield lambda rows: write(_in_columns(described, rows)) if rows.num_rows else None
 
     @contextmanager

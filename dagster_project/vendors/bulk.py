@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -81,6 +81,7 @@ class Bulk:
     pseudonyms: Pseudonyms
     demands: dict[str, Demands]
     tasks: pl.DataFrame
+    _known_workers: dict[str, str | None] = field(default_factory=dict)
 
     def accept(self, block: LineBlock) -> Sure | None:
         """Return the lines beyond doubt; None if no line looks like a row."""
@@ -94,14 +95,19 @@ class Bulk:
 
     def _of_known_responses(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of responses that were sent out, with their campaign; one number is found before two ids."""
-        same = [pl.col(name) == pl.col(f"{name}_known") for name in ("task_id", "response_id")]
-        found = rows.with_columns(_KEY).join(self._known, on="key", maintain_order="left", suffix="_known")
-        return found.filter(*same)
+        keys = self._known["key"]
+        if keys.is_empty():
+            return rows.head(0).with_columns(campaign=pl.lit(""), responses=pl.lit(0))
+        places = keys.search_sorted(rows.select(_KEY)["key"]).clip(0, len(keys) - 1)
+        known = self._known.drop("key")[places]
+        same = [rows[name] == known[name] for name in ("task_id", "response_id")]
+        return rows.hstack(known.select("campaign", "responses")).filter(*same)
 
     @cached_property
     def _known(self) -> pl.DataFrame:
         responses = pl.len().over("task_id").alias("responses")
-        return self.tasks.select("campaign", "task_id", "response_id", responses, _KEY)
+        # sorted once: a join would make an index of all tasks for each block of lines
+        return self.tasks.select("campaign", "task_id", "response_id", responses, _KEY).sort("key", maintain_order=True)
 
     @cached_property
     def _attributes(self) -> set[str]:
@@ -217,10 +223,14 @@ class Bulk:
             pl.col("simulated") | demands.simulated,
         ).drop_nulls("annotator")
 
-    def _pseudonyms(self, rows: pl.DataFrame) -> dict[str, str]:
-        """Return the pseudonym of each worker whose id needs no cleaning."""
+    def _pseudonyms(self, rows: pl.DataFrame) -> dict[str, str | None]:
+        """Return the pseudonym of each worker whose id needs no cleaning; None of the others."""
         workers = rows["annotator"].unique().to_list()
-        return {worker: self.pseudonyms.pseudonym(worker) for worker in workers if is_worker_id(worker)}
+        for worker in workers:
+            if worker not in self._known_workers:
+                named = self.pseudonyms.pseudonym(worker) if is_worker_id(worker) else None
+                self._known_workers[worker] = named
+        return {worker: self._known_workers[worker] for worker in workers}
 
 
 def _is_plain(table: pa.Table) -> bool:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from dagster_project.curation.sealing import letters_of
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, stable_id
 from dagster_project.settings.yaml_file import Strict
@@ -119,6 +118,8 @@ def read_imported(path: Path, taken: Set[str], register: Register) -> list[dict[
 
 def require_not_withdrawn(task: ImportedTask, register: Register) -> None:
     """Raise ValueError if a task asks about a prompt that was withdrawn."""
+    from dagster_project.curation.sealing import letters_of  # noqa: PLC0415 - few registers name prompts
+
     if register.knows_prompts and register.refuses(letters_of(task.conversation)):
         raise ValueError("its prompt was withdrawn by a legal request; take the row out of the file")
 

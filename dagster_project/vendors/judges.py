@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import Answer, Progress, Purse, ask_structured
 from dagster_project.identity import canonical_json
 from dagster_project.lake import Lake
 from dagster_project.settings import Rubric, Settings
@@ -21,6 +20,9 @@ from dagster_project.vendors.outbox import GUIDELINE, round_path
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.tools.answers import annotations_of_answers, question
 from dagster_project.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from dagster_project.generation import Answer, Progress, Purse
 
 PREFERENCES = [-3, -2, -1, 1, 2, 3]
 
@@ -47,6 +49,8 @@ def judge(
     Raises:
         SteerworksError: the campaign admits no models, nothing is exported yet, or a judge cannot be asked.
     """
+    from dagster_project.generation import ask_structured  # noqa: PLC0415 - few vendors are models
+
     vendor = _vendor_of_judges(settings, campaign)
     path = round_path(settings, campaign, 1)
     if not path.exists():

@@ -11,13 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import polars as pl
 
 from dagster_project.identity import canonical_json
 from dagster_project.settings.mappings import Sources
 from dagster_project.vendors.canonical import Cells, Defect, is_empty
+
+if TYPE_CHECKING:
+    import duckdb
 
 Unfolded = Iterator[tuple[int, Cells | Defect, Sources | None]]
 ROWS_AT_ONCE = 50_000
@@ -33,6 +36,8 @@ def gathered(rows: Unfolded, folder: Path) -> Unfolded:
     Rows belong together by task, response and annotator. They are sorted on disk, in ``folder``, so that memory
     holds one annotation at a time. An annotation's row is its first, its time is its last one's.
     """
+    import duckdb  # noqa: PLC0415 - few vendors deliver a rating a row
+
     sources: Sources | None = None
     with tempfile.TemporaryDirectory(dir=folder, prefix=".sorting-") as spill, duckdb.connect(":memory:") as database:
         database.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
