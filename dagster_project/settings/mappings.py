@@ -9,7 +9,7 @@ import codecs
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dagster_project.settings.rubric import Scale
 from dagster_project.settings.yaml_file import Strict
@@ -61,18 +61,36 @@ class Long(Strict):
     names: dict[str, str] = Field(default_factory=dict)
 
 
+class Annotator(BaseModel):
+    """One annotator's own columns of a row: fields, and under ``responses`` those of each response in shown order."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: Sources
+
+    responses: tuple[Sources, ...] = ()
+
+    @property
+    def fields(self) -> Sources:
+        """The fields that are the same for all responses."""
+        return self.__pydantic_extra__
+
+    def groups(self) -> tuple[Sources, ...]:
+        """Return all groups of columns that are the annotator's own."""
+        return (self.fields, *self.responses)
+
+
 class Mapping(Strict):
     """From a vendor's rows to annotations.
 
     A row is one annotation, unless it holds several: one for each element of the list at ``each``, one for each
     of the groups of columns under ``annotators``, one for each of those under ``responses`` (in shown order). With
-    more than one of the three there is one annotation for each combination. Under ``long`` several rows make
-    one annotation.
+    more than one of the three there is one annotation for each combination; where each combination has columns of
+    its own, an annotator has ``responses`` itself. Under ``long`` several rows make one annotation.
     """
 
     fields: Sources = Field(min_length=1)
     each: str | None = Field(default=None, min_length=1, description="path of a list in the row")
-    annotators: tuple[Sources, ...] = ()
+    annotators: tuple[Annotator, ...] = ()
     responses: tuple[Sources, ...] = ()
     long: Long | None = None
     scale: Scale | None = Field(default=None, description="the vendor's scale of all attributes")
@@ -104,13 +122,28 @@ class Mapping(Strict):
 
     @model_validator(mode="after")
     def _names_what_it_must(self) -> Self:
-        groups = [{**self.fields, **by, **of} for by in self.annotators or ({},) for of in self.responses or ({},)]
+        for number, by in enumerate(self.annotators, start=1):
+            if by.responses and self.responses and len(by.responses) != len(self.responses):
+                raise ValueError(
+                    f"annotator {number} has {len(by.responses)} `responses`, and the mapping {len(self.responses)}: "
+                    "give columns for the same ones, in shown order"
+                )
+        readings = [sources for _, readings in self.readings() for sources in readings]
         for name in ("task_id", "annotator", "submitted_at"):
-            if not all(name in group for group in groups):
+            if not all(name in sources for sources in readings):
                 raise ValueError(f"nothing says where `{name}` is found")
         if self.long and (self.annotators or self.responses):
             raise ValueError("`long` goes with neither `annotators` nor `responses`")
         return self
+
+    def readings(self) -> list[tuple[Annotator, tuple[Sources, ...]]]:
+        """Return who may rate in a row, and where the fields of each of their annotations are found, in shown order."""
+        return [(by, self._readings_of(by)) for by in self.annotators or (Annotator(),)]
+
+    def _readings_of(self, by: Annotator) -> tuple[Sources, ...]:
+        shown = range(max(len(self.responses), len(by.responses), 1))
+        common, own = self.responses or ({},) * len(shown), by.responses or ({},) * len(shown)
+        return tuple({**self.fields, **by.fields, **common[at], **own[at]} for at in shown)
 
     def named(self) -> set[str]:
         """Return the names of all fields that something is mapped to."""
@@ -124,4 +157,5 @@ class Mapping(Strict):
         return tuple(dict.fromkeys([*paths, *((self.long.attribute,) if self.long else ())]))
 
     def _groups(self) -> tuple[Sources, ...]:
-        return (self.fields, *self.annotators, *self.responses)
+        own = (group for by in self.annotators for group in by.groups())
+        return (self.fields, *own, *self.responses)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -92,7 +92,9 @@ def _known_keys(annotation: Any, location: list[Any]) -> list[str]:
     """Follow a location through models, mappings and lists; return the keys of the model at its end."""
     for part in location:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[part].annotation
+            field = annotation.model_fields.get(part)
+            # a model that takes any key says of what kind their values are
+            annotation = field.annotation if field else get_args(get_type_hints(annotation)["__pydantic_extra__"])[-1]
         else:  # a mapping's or a list's items
             annotation = get_args(annotation)[0 if isinstance(part, int) else -1]
         options = [

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dagster_project.settings import Rubric
-from dagster_project.settings.mappings import TIMES_IN_SECONDS, Source, Sources
+from dagster_project.settings.mappings import TIMES_IN_SECONDS, Annotator, Source, Sources
 from dagster_project.settings.mappings import Mapping as Spec
 from dagster_project.settings.rubric import Scale
 from dagster_project.vendors.canonical import BrokenRowError, Cells, Defect, Row, is_empty
@@ -50,13 +51,16 @@ class Columns:
             if isinstance(place, Defect):
                 yield place
                 continue
-            by_whom = [by for by in self.spec.annotators or ({},) if self._says_anything(place, by)]
+            by_whom = [readings for by, readings in self._readings if self._says_anything(place, by)]
             if not by_whom:
                 yield NOBODY
-            for by in by_whom:
-                for position, of in enumerate(self.spec.responses or ({},), start=1):
-                    sources = {**self.spec.fields, **by, **of}
+            for readings in by_whom:
+                for position, sources in enumerate(readings, start=1):
                     yield self._annotation(place, sources, position), sources
+
+    @cached_property
+    def _readings(self) -> list[tuple[Annotator, tuple[Sources, ...]]]:
+        return self.spec.readings()
 
     def meant(self, found: Cells, sources: Sources, rubric: Rubric) -> Cells:
         """Return an annotation in the rubric's words and numbers; attributes that nothing is mapped to are empty.
@@ -84,9 +88,9 @@ class Columns:
         for element in elements:
             yield _replaced(row, self.spec.each.split("."), element)
 
-    def _says_anything(self, row: Cells, by: Sources) -> bool:
+    def _says_anything(self, row: Cells, by: Annotator) -> bool:
         """Say whether an annotator's own columns hold anything: where few of many rate a row, the others' are empty."""
-        own = [source for name, source in by.items() if name not in _WHOSE and source.path]
+        own = [source for group in by.groups() for name, source in group.items() if name not in _WHOSE and source.path]
         return not own or any(not is_empty(self._value(row, source)) for source in own)
 
     def _annotation(self, row: Cells, sources: Sources, position: int) -> Cells:

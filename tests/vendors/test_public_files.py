@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 
@@ -68,6 +69,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    file = io.BytesIO()
+    pl.DataFrame(rows).write_parquet(file)
+    return file.getvalue()
 
 
 def scores(lake: Lake) -> list[list[int | None]]:
@@ -151,6 +158,48 @@ def test_of_many_annotators_columns_only_those_who_rated_count(lake: Lake, throu
     assert lake.read("deliveries")["annotator"].n_unique() == 120
 
 
+def rater(number: int) -> dict[str, Any]:
+    """Return the columns of one annotator of both responses of a session."""
+    own = {"annotator": f"annotator_{number}", "preference": f"better_{number}"}
+    return {**own, "responses": [{name: f"{name}_{side}_{number}" for name in ("quality", "tone")} for side in "ab"]}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_several_annotators_and_both_responses_in_one_row(lake: Lake, through: Taken, name: str) -> None:
+    """An annotator who left a row empty did not rate it; a wrong number takes no other annotation with it."""
+    mapping = {"fields": {"task_id": "id", "submitted_at": EVER}, "annotators": [rater(1), rater(2), rater(3)]}
+    columns = [f"{one}_{side}_{n}" for n in (1, 2, 3) for side in "ab" for one in ("quality", "tone")]
+    who = {f"annotator_{n}": f"worker {n}" for n in (1, 2, 3)}
+    better: dict[str, int | None] = {"better_1": -2, "better_2": 3, "better_3": 1}
+    first = {"id": "t1", **who, **better} | {column: 1 + at % 5 for at, column in enumerate(columns)}
+    empty = {column: None for column in [*columns, "better_3"] if column.endswith("_3")}
+    rows = [first, first | {"id": "t2", "quality_b_1": 7} | empty]
+    contents = {"a.csv": table(rows), "a.jsonl": rows, "a.parquet": as_parquet(rows)}
+    report = through(mapping, name, contents[name], {"t1": 2, "t2": 2}, ("quality", "tone"))
+    assert (report.accepted, report.rules) == (9, {"out_of_scale": 1})
+    found = lake.read("deliveries").sort("row_number")
+    assert found["response_id"].to_list() == [*["t1.1", "t1.2"] * 3, "t2.1", "t2.1", "t2.2"]
+    assert found["scores"].to_list()[:6] == [[1, 2], [3, 4], [5, 1], [2, 3], [4, 5], [1, 2]]
+    assert found["preference"].to_list() == [-2, -2, 3, 3, 1, 1, -2, 3, 3]
+    assert found["annotator"].n_unique() == 3
+
+
+def test_an_annotators_own_columns_join_those_of_the_responses(lake: Lake, through: Taken) -> None:
+    """The ids of the responses stand once in a row, the ratings once for each annotator."""
+    mapping = {
+        "fields": {"task_id": "id", "submitted_at": EVER},
+        "responses": [{"response_id": "left"}, {"response_id": "right"}],
+        "annotators": [
+            {"annotator": {"value": f"w{n}"}, "responses": [{"quality": f"l{n}"}, {"quality": f"r{n}"}]} for n in (1, 2)
+        ],
+    }
+    row = {"id": "t1", "left": "t1.2", "right": "t1.1", "l1": 1, "r1": 2, "l2": 3, "r2": 4}
+    assert through(mapping, "a.csv", table([row]), {"t1": 2}).accepted == 4
+    found = lake.read("deliveries").sort("row_number")
+    assert found["response_id"].to_list() == ["t1.2", "t1.1"] * 2
+    assert found["scores"].to_list() == [[1], [2], [3], [4]]
+
+
 def test_more_than_a_hundred_annotators_an_item(lake: Lake, through: Taken) -> None:
     """Two items with 150 raters each, in long rows with a rating each; some rated twice, some differently."""
     mapping = {
@@ -227,6 +276,18 @@ def test_rows_without_a_task_say_where_it_was_looked_for(lake: Lake, through: Ta
         ({"fields": {"task": "id", "annotator": "rater", "submitted_at": EVER}}, "nothing says where `task_id`"),
         ({"colums": {}}, "no such key here; there are: annotators, delimiter, each"),
         ({"words": {"good": [3]}}, "vendors.crowd.mapping.words"),
+        (
+            {"annotators": [{"quality": {"pth": "q"}}]},
+            "mapping.annotators.0.quality.pth: no such key here; there are: path",
+        ),
+        (
+            {"annotators": [{"responses": [{"quality": {"scale": 5}}]}]},
+            "mapping.annotators.0.responses.0.quality.scale",
+        ),
+        (
+            {"responses": [{"quality": "q"}], "annotators": [{"responses": [{"quality": "a"}, {"quality": "b"}]}]},
+            "annotator 1 has 2 `responses`, and the mapping 1",
+        ),
     ],
 )
 def test_a_mistake_in_a_mapping_is_named(through: Taken, changes: dict[str, Any], told: str) -> None:
