@@ -32,7 +32,8 @@ from dagster_project.vendors.bulk import SHORTEST_TELLING_ID
 from dagster_project.vendors.identities import Pseudonyms
 from dagster_project.vendors.inbox import pending
 from dagster_project.vendors.sealing import seal
-from dagster_project.vendors.sorting import Broken, SortedRows, Sorter
+from dagster_project.vendors.sorted_rows import Broken, SortedRows
+from dagster_project.vendors.sorting import Sorter
 from dagster_project.vendors.vault import RawCopy, keep_raw
 from dagster_project.withdrawn import WITHDRAWN
 

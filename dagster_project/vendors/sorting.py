@@ -1,17 +1,16 @@
 """A delivered file's annotations, told apart: accepted in the canonical shape, or broken with the rule.
 
 Belongs here: the campaign of each annotation, pseudonyms in place of workers. Does not belong here: reading files
-(`formats`), anything that writes (`intake`), or what a single annotation must hold (`canonical`).
+(`formats`), many lines at once (`sorting_lines`), anything that writes (`intake`), or what a single annotation must
+hold (`canonical`).
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -21,7 +20,7 @@ import polars as pl
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings, Vendor
-from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk, Sure
+from dagster_project.vendors.bulk import SHORTEST_TELLING_ID, Bulk
 from dagster_project.vendors.campaigns import is_closed
 from dagster_project.vendors.canonical import (
     REQUIRED_FIELDS,
@@ -36,16 +35,17 @@ from dagster_project.vendors.canonical import (
 )
 from dagster_project.vendors.formats import Format, Found
 from dagster_project.vendors.identities import Pseudonyms
-from dagster_project.vendors.jsonl import LineBlock, line_blocks, read_jsonl, read_line
+from dagster_project.vendors.jsonl import read_jsonl
 from dagster_project.vendors.mapping import FIELDS
 from dagster_project.vendors.redaction import without_identities
+from dagster_project.vendors.sorted_rows import Broken, SortedRows
+from dagster_project.vendors.sorting_lines import LineSorter
 from dagster_project.vendors.tasks import frozen_rubric
 from dagster_project.vendors.unpacking import GIGABYTE, Plain, made_plain
 from dagster_project.vendors.vault import RawCopy
 from dagster_project.withdrawn import WITHDRAWN, Register
 
 ROWS_AT_ONCE = 40_000
-BLOCKS_AT_ONCE = 2
 Tasks = Mapping[str, tuple[str, Mapping[str, int]]]
 """The campaign and the responses of each task, by their place in shown order."""
 
@@ -62,35 +62,6 @@ TAKEN_OUT = Defect(
     WITHDRAWN,
     "its annotator or its prompt was withdrawn by a legal request: nothing of it is kept, and nothing is to be done.",
 )
-
-
-@dataclass(frozen=True)
-class Broken:
-    """An annotation that breaks a rule; ``text`` is what it said, without identities."""
-
-    campaign: str | None
-    number: int
-    row: int
-    defect: Defect
-    text: str | None = None
-
-
-@dataclass
-class SortedRows:
-    """Some annotations of a file, by what became of them.
-
-    ``accepted`` are rows of `deliveries`, and so are those in ``many``, one frame a campaign. ``workers`` are the
-    vendor's ids behind them, ``names`` all that stood in the place of one; ``fields`` are the names of all
-    fields seen. None of the three may leave the vault.
-    """
-
-    accepted: list[dict[str, Any]] = field(default_factory=list)
-    many: list[pl.DataFrame] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
-    first_campaign: str | None = None
-    workers: set[str] = field(default_factory=set)
-    names: set[str] = field(default_factory=set)
-    fields: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -182,7 +153,7 @@ class Sorter:
     def _parts(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
         """Yield some annotations at a time, and the number of the last of them."""
         if self.format.is_own and self.format.reader(file) is read_jsonl:
-            yield from self._lines(file)
+            yield from LineSorter(self._bulk, self._sort_one, self.withdrawn_workers).sort(file.path)
             return
         found = self.format.annotations(file)
         while part := list(islice(found, ROWS_AT_ONCE)):
@@ -190,50 +161,6 @@ class Sorter:
             for one in part:
                 self._sort_one(rows, one)
             yield rows, part[-1].number
-
-    def _lines(self, file: Plain) -> Iterator[tuple[SortedRows, int]]:
-        """Sort lines in bulk, and one by one where there is any doubt; the next lines are looked at meanwhile."""
-        waiting: deque[tuple[LineBlock, Future[Sure | None]]] = deque()
-        with ThreadPoolExecutor(BLOCKS_AT_ONCE) as threads:
-            for block in line_blocks(file.path):
-                waiting.append((block, threads.submit(self._bulk.accept, block)))
-                if len(waiting) > BLOCKS_AT_ONCE:
-                    yield from self._sort_lines(*waiting.popleft())
-            while waiting:
-                yield from self._sort_lines(*waiting.popleft())
-
-    def _sort_lines(self, block: LineBlock, looked_at: Future[Sure | None]) -> Iterator[tuple[SortedRows, int]]:
-        rows, sure = SortedRows(), self._without_withdrawn(looked_at.result())
-        places = pl.Series(dtype=pl.Int64)
-        if sure is not None and sure.rows:
-            places = pl.concat([frame["place"].cast(pl.Int64) for frame in sure.rows])
-            self._take(rows, sure, block.first)
-        if len(places) < block.count:
-            lines = block.lines()
-            all_places = pl.Series(range(len(lines)), dtype=pl.Int64)
-            for place in all_places.filter(~all_places.is_in(places.implode())):
-                if lines[place].strip():
-                    number = block.first + place
-                    self._sort_one(rows, Found(number, number, read_line(lines[place])))
-        if rows.accepted or rows.broken or rows.many:
-            yield rows, block.first + block.count - 1
-
-    def _without_withdrawn(self, sure: Sure | None) -> Sure | None:
-        """Leave lines by withdrawn workers to be looked at one by one."""
-        if sure is None or not self.withdrawn_workers:
-            return sure
-        allowed = [frame.filter(~pl.col("annotator").is_in(self.withdrawn_workers)) for frame in sure.rows]
-        return replace(sure, rows=[frame for frame in allowed if frame.height])
-
-    def _take(self, rows: SortedRows, sure: Sure, first: int) -> None:
-        rows.fields.update(sure.fields)
-        rows.first_campaign = min(sure.rows, key=lambda frame: frame["place"][0])["campaign"][0]
-        for frame in sure.rows:
-            workers = frame["worker"].unique().to_list()
-            rows.workers.update(workers)
-            rows.names.update(workers)
-            number = (pl.col("place").cast(pl.Int64) + first).alias("row_number")
-            rows.many.append(frame.with_columns(number, number.alias("source_row")).drop("worker", "place"))
 
     @cached_property
     def _bulk(self) -> Bulk:
