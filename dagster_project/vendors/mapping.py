@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,7 @@ FIELDS = frozenset({*Row.model_fields, "position"})
 """What is no rating; its words are taken at once, those of ratings when the rubric is known."""
 _WHOSE = frozenset({"task_id", "response_id", "position", "annotator", "submitted_at"})
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_REASON = re.compile(r"[(\[].*[)\]]$", re.DOTALL)
 _PLAIN_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,9}([.,][0-9]{1,9})?\s*")
 
 
@@ -119,8 +120,14 @@ class Columns:
         """Say whether a cell holds one of the words for nothing, alone or before a reason in brackets."""
         if not isinstance(value, str):
             return False
-        word = re.sub(r"\s*[(\[].*[)\]]\s*$", "", value, flags=re.DOTALL).strip().lower()
-        return any(word == missing.lower() for missing in self.spec.missing)
+        word = value.strip()
+        if word.endswith((")", "]")):
+            word = _REASON.sub("", word).strip()
+        return word.lower() in self._missing
+
+    @cached_property
+    def _missing(self) -> frozenset[str]:
+        return frozenset(word.lower() for word in self.spec.missing)
 
     def _rating(self, name: str, value: Any, source: Source, scale: Scale) -> Any:
         """Return a rating on the rubric's scale; words stand for the rubric's numbers already."""
@@ -197,15 +204,22 @@ def _laid_over(name: str, value: Any, theirs: Scale, ours: Scale) -> Any:
     """
     if not _is_number(value):
         return value
-    given = Fraction(str(value).strip().replace(",", "."))
-    if not theirs.lowest <= given <= theirs.highest:
+    meant = _share(str(value).strip().replace(",", "."), theirs.lowest, theirs.highest, ours.lowest, ours.highest)
+    if meant is None:
         raise BrokenRowError(
             [Defect("out_of_scale", f"`{name}` must be from {theirs.lowest} to {theirs.highest}, or empty.")]
         )
-    share = (given - theirs.lowest) / (theirs.highest - theirs.lowest)
-    meant = ours.lowest + share * (ours.highest - ours.lowest)
     if meant.denominator != 1:
         raise BrokenRowError(
             [Defect("between_steps", f"`{name}` lies between two steps of the rubric's scale: map its `words`.")]
         )
     return int(meant)
+
+
+@lru_cache(maxsize=1 << 12)
+def _share(number: str, lowest: int, highest: int, our_lowest: int, our_highest: int) -> Fraction | None:
+    """Return where a number of one scale lies on ours; None if it is not on it. A file holds few that differ."""
+    given = Fraction(number)
+    if not lowest <= given <= highest:
+        return None
+    return our_lowest + (given - lowest) / (highest - lowest) * (our_highest - our_lowest)
