@@ -62,29 +62,23 @@ def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> 
     """Make ``fates`` from what `filter_annotations` starts from, and return the ballots with the steps they pass."""
     parameters = {**policy.model_dump(), "closed": closed}
     number_ratings(session)
-    for name in ("campaign_tasks", "judged", "coverage"):
+    for name in ("campaign_tasks", "judged", "coverage", "standing"):
         session.create(name, f"quality/{name}", parameters)
     ballots = load_ballots(session)
-    trusted, stands = (
-        column.to_numpy() for column in session.query("quality/standing", parameters)["trusted", "stands"]
-    )
-    chosen = choose(ballots, stands, policy)
-    session.frame("chosen", _chosen(ballots, chosen))
-    session.create("fates", "quality/fates", parameters)
-    left_before = np.where(ballots.present, np.where(trusted, TRUSTED, COLLECTED), 0).astype(np.uint8)
-    return Filtered(ballots, np.where(stands, chosen, left_before), stands)
+    standing = pl.DataFrame(session.arrow("standing"))
+    stands = standing["stage"].is_null().to_numpy()
+    left_before = np.where(standing["trusted"].to_numpy(), TRUSTED, COLLECTED) * ballots.present
+    steps = np.where(stands, choose(ballots, stands, policy), left_before).astype(np.uint8)
+    session.frame("passed", _passed(ballots, steps, standing))
+    session.create("fates", "quality/fates")
+    return Filtered(ballots, steps, stands)
 
 
-def _chosen(ballots: Ballots, steps: Steps) -> pl.DataFrame:
-    """Return the last steps of the ratings that stood for selection, as a relation."""
-    responses, places = np.nonzero(steps)
-    return pl.DataFrame(
-        {
-            "task": ballots.task[places].astype(np.int32),
-            "annotator": ballots.annotator[places].astype(np.int32),
-            "position": (responses + 1).astype(np.int8),
-            "step": steps[responses, places],
-        }
+def _passed(ballots: Ballots, steps: Steps, standing: pl.DataFrame) -> pl.DataFrame:
+    """Return the last step of each rating, and the stage and reason of those that left before selection."""
+    responses, places = np.nonzero(ballots.present)
+    return standing.select("task", "annotator", "stage", "reason")[places].with_columns(
+        position=pl.Series((responses + 1).astype(np.int8)), step=pl.Series(steps[responses, places])
     )
 
 
