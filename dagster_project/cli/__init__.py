@@ -8,6 +8,7 @@ Only the module of the verb that is asked for is imported: some verbs answer in 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -39,6 +40,8 @@ VERBS = {
     "ui": "ui:ui",
 }
 """Every verb, in the order of the help: its module, and in it the function, or the commands that it has."""
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
+"""Modules are a hundred thousand objects that stay: going through them over and over is a tenth of a short command."""
 
 
 def command_line(verbs: Iterable[str] = tuple(VERBS)) -> typer.Typer:
@@ -64,6 +67,7 @@ def command_line(verbs: Iterable[str] = tuple(VERBS)) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what the user can mend is said without a traceback."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     asked = sys.argv[1:2]
     try:
         command_line(asked if set(asked) <= VERBS.keys() and asked else VERBS)()

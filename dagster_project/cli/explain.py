@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -20,13 +21,15 @@ def explain(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Tell the whole history of a prompt, response, task or annotation."""
+    """Tell the whole history of a prompt, response, task or annotation; into a file as Markdown."""
     settings = Settings.from_environment()
     history = find(Lake(settings.home.lake), settings, wanted)
     if as_json:
         print(json.dumps(asdict(history), indent=2, ensure_ascii=False, default=str))
+    elif not sys.stdout.isatty():
+        print(page(history))
     else:
-        from rich.markdown import Markdown  # noqa: PLC0415 - only a page needs it
+        from rich.markdown import Markdown  # noqa: PLC0415 - only a terminal needs it
 
         from dagster_project.cli.terminal import open_console  # noqa: PLC0415
 

@@ -185,10 +185,14 @@ class Session:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column as Python has it; for moments Arrow would import pandas, which takes longer than all else."""
+    """Return a column as Python has it.
+
+    For moments, which DuckDB gives in microseconds, Arrow would import pandas, which takes longer than all else; and
+    pyarrow.compute to turn them into numbers.
+    """
     if not pa.types.is_timestamp(column.type):
         return list(column.to_pylist())
-    microseconds = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+    microseconds = [value for chunk in column.chunks for value in chunk.view(pa.int64()).to_pylist()]
     return [None if value is None else EPOCH + timedelta(microseconds=value) for value in microseconds]
 
 

@@ -101,6 +101,7 @@ def test_it_is_a_page_and_json(
     assert json.loads(told.output)["id"] == wanted
     history = explain(Lake(settings.home.lake), settings, wanted)
     text = page(history)
+    assert CliRunner().invoke(command_line(), ["explain", wanted]).output == f"{text}\n"
     assert wanted in text
     assert "None" not in text
     if history.tasks:
@@ -122,7 +123,7 @@ def test_a_campaign_that_is_configured_no_more_is_still_told(released: Fixture, 
 
 
 def test_tracing_back_loads_no_library_that_takes_long(released: Fixture, settings: Settings) -> None:
-    heavy = ("dagster", "great_expectations", "pandas", "polars", "presidio_analyzer", "sklearn")
+    heavy = ("dagster", "great_expectations", "pandas", "polars", "presidio_analyzer", "pyarrow.compute", "sklearn")
     program = (
         "import sys; from dagster_project.cli import main\n"
         "sys.argv = ['steerworks', 'explain', 'r1-small-05', '--json']\n"
