@@ -49,7 +49,8 @@ def read_yaml(path: Path) -> Any:
         SteerworksError: the file is absent, not UTF-8, or not YAML.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise SteerworksError(
             f"{path}: no such file. Create it, or point STEERWORKS_CONFIG at the folder that has it."
@@ -58,7 +59,8 @@ def read_yaml(path: Path) -> Any:
         raise SteerworksError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
+        # What is not closed is missed behind the last line.
+        line = f":{min(mark.line + 1, len(text.splitlines()))}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise SteerworksError(f"{path}{line}: not valid YAML: {problem}. Mend this line.") from None
 
