@@ -42,7 +42,16 @@ CASES: dict[str, Case] = {
 }
 
 DEFAULT = (
-    *("definitions", "fixed", "large", "tail", "faults", "cap", "refused", "kill", "again", "storm-kill"),
+    "definitions",
+    "fixed",
+    "large",
+    "tail",
+    "faults",
+    "cap",
+    "refused",
+    "kill",
+    "again",
+    "storm-kill",
     "orchestrated",
 )
 """What runs when no case is named; the others take long, and are run by name or with ``--full``."""

@@ -98,7 +98,7 @@ class Bulk:
         keys = self._known["key"]
         if keys.is_empty():
             return rows.head(0).with_columns(campaign=pl.lit(""), responses=pl.lit(0))
-        places = keys.search_sorted(rows.select(_KEY)["key"]).clip(0, len(keys) - 1)
+        places = keys.search_sorted(rows.select(_KEY)["key"], side="left").clip(0, len(keys) - 1)
         known = self._known.drop("key")[places]
         same = [rows[name] == known[name] for name in ("task_id", "response_id")]
         return rows.hstack(known.select("campaign", "responses")).filter(*same)
