@@ -6,11 +6,12 @@ about (`asking`), or where it is kept (`journal`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from dagster_project.generation.prices import cost_usd, highest_cost_usd
 from dagster_project.generation.replies import Answered, Refused
@@ -22,7 +23,6 @@ HASH_IN_LINE = slice(len(_LINE_START), len(_LINE_START) + 64)
 """Where a line has its request hash, so that looking for one needs no JSON parser."""
 _OK_AFTER_HASH = b'","status":"ok"'
 _FAILED_AFTER_HASH = b'","status":"failed"'
-TO_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,14 @@ class Answer:
 
     ``detail`` is the server's own words about a failure; ``reasoning`` is what the model thought before it
     answered, and its tokens are among ``completion_tokens``; ``answered_at`` is ISO 8601 in UTC, and
-    None for a failure that is not journalled because the next run asks again.
+    None for a failure that is not journalled because the next run asks again. The order of the fields is that of the
+    journal's lines.
     """
 
     request_hash: str
+    status: str
     prompt_id: str
     sample_index: int
-    status: str
     model_name: str
     revision: str
     parameters: str
@@ -59,7 +60,7 @@ class Answer:
 
     def line(self) -> bytes:
         """Return the journal's line: one JSON object, the request hash and the status first."""
-        return f"{TO_JSON({name: getattr(self, name) for name in _FIELDS})}\n".encode()
+        return to_json(self) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Answer:
@@ -69,10 +70,7 @@ class Answer:
             ValueError: it is not JSON.
             TypeError: it is not an answer.
         """
-        return cls(**json.loads(line))
-
-
-_FIELDS = ("request_hash", "status", *(n for n in Answer.__slots__ if n not in ("request_hash", "status")))
+        return cls(**from_json(line))
 
 
 def status_in_line(line: bytes) -> str:
@@ -87,7 +85,7 @@ def status_in_line(line: bytes) -> str:
         return "ok"
     if line.startswith(_FAILED_AFTER_HASH, HASH_IN_LINE.stop):
         return "failed"
-    return str(json.loads(line)["status"])
+    return str(from_json(line)["status"])
 
 
 class AnswersOf:

@@ -15,8 +15,9 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.answers import TO_JSON
 from dagster_project.generation.journal import FOLDER
 from dagster_project.generation.requests import Request
 from dagster_project.settings import ModelSpec
@@ -114,9 +115,9 @@ class BatchLog:
         Raises:
             SteerworksError: the disk does not take it.
         """
-        lines = "".join(f"{TO_JSON(_fields(request))}\n" for request in requests)
+        lines = b"".join(to_json(request) + b"\n" for request in requests)
         try:
-            write_whole(self._requests_path(record.mark), lines.encode())
+            write_whole(self._requests_path(record.mark), lines)
         except OSError as error:
             raise self._unwritten(error) from error
         self._add(asdict(record))
@@ -146,7 +147,7 @@ class BatchLog:
         try:
             with self.path.open("ab") as file:
                 file.truncate(_whole(self.path.read_bytes()))
-                file.write(TO_JSON(line).encode() + b"\n")
+                file.write(to_json(line) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             flush(self.path.parent)
@@ -171,11 +172,6 @@ class BatchLog:
                     f"{self.path}:{number}: this line is not about a batch. Something other than Steerworks changed "
                     "the log; take the line out, and start again."
                 ) from None
-
-
-def _fields(request: Request) -> dict[str, Any]:
-    """Return all of a request but how its reply is read: batches take requests for chat answers only."""
-    return {name: value for name, value in asdict(request).items() if name != "read"}
 
 
 def _whole(content: bytes) -> int:

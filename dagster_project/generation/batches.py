@@ -16,8 +16,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic_core import to_json
+
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.answers import TO_JSON, Answer
+from dagster_project.generation.answers import Answer
 from dagster_project.generation.batch_lines import Harvest, lines_in_words
 from dagster_project.generation.batch_log import MARK_DIGITS, BatchLog, BatchRecord, logs_of_batches
 from dagster_project.generation.batch_provider import BatchProvider, ProviderBatch, ProviderError, is_want_of_room
@@ -257,7 +259,7 @@ def _shares(requests: Iterator[Request], mode: BatchMode) -> Iterator[list[Reque
 def _line(request: Request) -> bytes:
     """Return a request's line of an input file."""
     asked = {"custom_id": request.request_hash, "method": "POST", "url": "/v1/chat/completions", "body": request.body}
-    return TO_JSON(asked).encode() + b"\n"
+    return to_json(asked) + b"\n"
 
 
 def may_still_arrive(record: BatchRecord) -> bool:

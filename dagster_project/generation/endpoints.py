@@ -1,26 +1,30 @@
-"""One connection to an endpoint: what the `openai` package's client knows, and what comes back through it.
+"""One connection to an endpoint: the lean path of the many requests, and the `openai` package's client for the few.
 
-The client reads the configuration as its users know it: address, key, organisation, extra headers. Requests take a
-lean path beside it: aiohttp, which the client's own fast transport rides on, with the client's address and headers.
-Through the client's typed models a call costs five times as much processor time, through its HTTP client twice.
+Both go to the same address with the same headers, so whoever knows how to configure that client knows models.yaml. Its
+typed models cost five times as much processor time a call as aiohttp, its HTTP client twice, and loading it as much as
+a thousand calls: so requests for answers go past it, over the library that its own fast transport rides on.
 
-Belongs here: addresses, keys, headers, and turning the HTTP client's exceptions into outcomes. Does
-not belong here: when to ask, and whether to try again.
+Belongs here: addresses, keys, headers, and turning the HTTP client's exceptions into outcomes. Does not belong here:
+when to ask, and whether to try again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from dagster_project.generation.answers import TO_JSON
+from pydantic_core import to_json
+
+from dagster_project import __version__
 from dagster_project.generation.embedded import embedded_server
 from dagster_project.generation.embedded_likelihood import (
     TOKENIZE,
@@ -37,6 +41,7 @@ from dagster_project.settings import Endpoint, ModelsFile
 if TYPE_CHECKING:
     import aiohttp
     import openai
+    from multidict import CIMultiDict
 
 CONNECT_SECONDS = 10.0
 NO_KEY = "no-key-needed"
@@ -45,56 +50,62 @@ NO_KEY = "no-key-needed"
 
 @dataclass(frozen=True)
 class Connection:
-    """An open connection to the endpoint of one model.
+    """An open connection to an endpoint: its name, its settings, its address without a slash at the end, and its key.
 
-    ``client`` is for calls that are few; ``session`` carries the many, with the client's address and headers.
-    ``scores_by_writing`` says that the server knows the likelihood only of what it writes, as the embedded one does.
+    ``session`` carries the requests; ``client`` is the `openai` package's, for its Batch API.
     """
 
-    client: openai.AsyncOpenAI
-    session: aiohttp.ClientSession = field(repr=False)
     name: str
+    endpoint: Endpoint
     address: str
     api_key: str = field(repr=False)
-    timeout_seconds: float
-    base: str
-    scores_by_writing: bool = False
+    session: aiohttp.ClientSession = field(repr=False)
+
+    @cached_property
+    def client(self) -> openai.AsyncOpenAI:
+        """The `openai` package's client for the same endpoint, opened when it is first asked for."""
+        return _client(self.endpoint, self.address, self.api_key)
+
+    async def close(self) -> None:
+        """Close the client if it was opened; the session is its opener's."""
+        if "client" in vars(self):
+            await self.client.close()
 
     async def send(self, request: Request) -> tuple[Outcome, RateLimits]:
         """Send one request, once, and read what comes back. The key is never part of an outcome."""
         import aiohttp  # noqa: PLC0415 - loads slowly
 
         try:
-            async with asyncio.timeout(self.timeout_seconds):
-                if self.scores_by_writing and request.route == COMPLETIONS:
+            async with asyncio.timeout(self.endpoint.timeout_seconds):
+                if self.endpoint.kind == "embedded" and request.route == COMPLETIONS:
                     return await self._score(request)
-                return await self._exchange(self.base + request.route, request.body, request.read)
+                return await self._exchange(f"{self.address}/{request.route}", request.body, request.read)
         except aiohttp.ClientError as error:
             return self._broken(error), NO_LIMITS
         except TimeoutError:
-            words = f"no answer within {self.timeout_seconds:g} seconds"
+            words = f"no answer within {self.endpoint.timeout_seconds:g} seconds"
             return Fault("timeout", words, replied=False, may_cost=True), NO_LIMITS
 
     async def _score(self, request: Request) -> tuple[Outcome, RateLimits]:
-        """Have the server write the text that a request wants the likelihood of."""
+        """Have the embedded server, which knows the likelihood only of what it writes, write the text in question."""
         tokens: list[int] = []
 
         def read(body: bytes) -> Outcome:
             tokens.extend(read_tokens(body))
             return Answered("", None)
 
-        told, limits = await self._exchange(self.base.removesuffix("v1/") + TOKENIZE, tokenize_body(request), read)
+        told, limits = await self._exchange(self.address.removesuffix("v1") + TOKENIZE, tokenize_body(request), read)
         if not isinstance(told, Answered):
             return told, limits
         if not tokens:
             return Refused("no_logprobs", "no tokens were told of the text"), limits
         body = writing_body(request, tokens)
-        return await self._exchange(self.base + request.route, body, lambda reply: read_written(reply, tokens))
+        return await self._exchange(f"{self.address}/{request.route}", body, lambda reply: read_written(reply, tokens))
 
     async def _exchange(
         self, url: str, body: Mapping[str, Any], read: Callable[[bytes], Outcome]
     ) -> tuple[Outcome, RateLimits]:
-        async with self.session.post(url, data=TO_JSON(body).encode(), allow_redirects=False) as reply:
+        async with self.session.post(url, data=to_json(body), allow_redirects=False) as reply:
             content = await reply.read()
         outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode(), read)
         return outcome, read_limits(reply.headers)
@@ -121,44 +132,69 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
     Raises:
         SteerworksError: the key is not in the environment, or the embedded model is not installed.
     """
-    _load_client()
     endpoint = models.endpoint_of(model)
     if endpoint.kind == "embedded":
         server = await asyncio.to_thread(embedded_server, endpoint.max_in_flight, endpoint.serves)
         address, api_key = server.base_url, server.api_key
     else:
         address, api_key = (endpoint.base_url or "").rstrip("/"), models.api_key_of(model) or NO_KEY
-    client = _client(endpoint, address, api_key)
-    async with client, _session(endpoint, client) as session:
-        yield Connection(
-            client,
-            session,
-            models.models[model].endpoint,
-            address,
-            api_key,
-            endpoint.timeout_seconds,
-            str(client.base_url.join("./")),
-            scores_by_writing=endpoint.kind == "embedded",
-        )
+    async with _session(endpoint, address, api_key) as session:
+        connection = Connection(models.models[model].endpoint, endpoint, address, api_key, session)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
-@cache
-def _load_client() -> None:
-    """Import the client's modules, and set them apart from what the garbage collector looks through.
+def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSession:
+    import aiohttp  # noqa: PLC0415 - loads slowly
 
-    They are some hundred thousand objects that stay until the process ends. Going through them again and again while
-    they are loaded, and once more at the end, takes half as long as a cell of a thousand requests.
-    """
-    gc.disable()
-    try:
-        import httpx2  # noqa: F401, PLC0415 - comes with openai, which loads slowly
-        import openai  # noqa: PLC0415 - loads slowly
+    _set_apart_what_is_loaded()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
+        headers=_headers(endpoint, api_key),
+        timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds)),
+        proxy=None if endpoint.kind == "embedded" else _proxy(address),
+    )
 
-        openai.AsyncOpenAI, openai.DefaultAioHttpClient  # noqa: B018 - loaded when they are first named
-        if "duckdb" not in sys.modules:  # its binding complains at exit of whatever was set apart
-            gc.freeze()
-    finally:
-        gc.enable()
+
+def _headers(endpoint: Endpoint, api_key: str) -> CIMultiDict[str]:
+    """Return what the client would send, but for what it says about itself. Those of models.yaml come last."""
+    from multidict import CIMultiDict  # noqa: PLC0415 - comes with aiohttp, which loads slowly
+
+    headers = CIMultiDict(
+        {
+            "Authorization": f"Bearer {api_key}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": f"steerworks/{__version__}",
+        }
+    )
+    if endpoint.organization:
+        headers["OpenAI-Organization"] = endpoint.organization
+    headers.update(endpoint.headers)
+    return headers
+
+
+def _proxy(address: str) -> str | None:
+    """Return the environment's proxy for an address: looked up once, and not for each request."""
+    parts = urlsplit(address)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+
+
+def _certificates(address: str) -> ssl.SSLContext | bool:
+    """Return those that the client trusts: the operating system's. Without TLS there is nothing to load them for."""
+    if not address.startswith("https://"):
+        return False
+    import httpx2  # noqa: PLC0415 - comes with openai, and loads slowly
+
+    return httpx2.create_ssl_context()
+
+
+def _set_apart_what_is_loaded() -> None:
+    """Spare the garbage collector the modules: a hundred thousand objects that stay until the process ends."""
+    if "duckdb" not in sys.modules:  # its binding complains at exit of whatever was set apart
+        gc.freeze()
 
 
 def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenAI:
@@ -184,25 +220,3 @@ def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenA
     # The client fills these from the environment; only what models.yaml says may go out.
     client.organization, client.project = endpoint.organization, None
     return client
-
-
-def _session(endpoint: Endpoint, client: openai.AsyncOpenAI) -> aiohttp.ClientSession:
-    """Return a session that sends what the client would send."""
-    import aiohttp  # noqa: PLC0415 - loads slowly
-    import httpx2  # noqa: PLC0415 - comes with openai, which loads slowly
-
-    headers = {**client.auth_headers, **client.default_headers}
-    context = httpx2.create_ssl_context() if client.base_url.scheme == "https" else False
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=context),
-        # The client marks headers that are to be left out.
-        headers={name: value for name, value in headers.items() if isinstance(value, str)},
-        timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds)),
-        proxy=None if endpoint.kind == "embedded" else _proxy(client),
-    )
-
-
-def _proxy(client: openai.AsyncOpenAI) -> str | None:
-    """Return the environment's proxy for the client's address: looked up once, and not for each request."""
-    address = client.base_url
-    return None if proxy_bypass(address.host) else getproxies().get(address.scheme)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic_core import from_json
+
 from dagster_project.generation.limits.rate_headers import read_retry_after
 
 TRY_AGAIN = frozenset({408, 409, 425, 429})
@@ -148,7 +150,7 @@ def read_reply(
 def read_answer(body: bytes) -> Outcome:
     """Read the body of a reply that says it succeeded; an empty or a cut one may be whole at the next try."""
     try:
-        reply = json.loads(body)
+        reply = _read_json(body)
         if status := _status_within(reply):
             return read_status(status, body, {})
         choice = reply["choices"][0]
@@ -171,7 +173,7 @@ def read_answer(body: bytes) -> Outcome:
 def read_embedding(body: bytes) -> Outcome:
     """Read the body of a reply to a request for the embedding of one text: its numbers, as `packed` text."""
     try:
-        reply = json.loads(body)
+        reply = _read_json(body)
         if status := _status_within(reply):
             return read_status(status, body, {})
         given = reply["data"][0]["embedding"]
@@ -205,7 +207,7 @@ def read_likelihood(body: bytes, start: int) -> Outcome:
         As text, the mean log-probability of a token from there on, without what was written after the prompt.
     """
     try:
-        reply = json.loads(body)
+        reply = _read_json(body)
         if status := _status_within(reply):
             return read_status(status, body, {})
         told = reply["choices"][0].get("logprobs")
@@ -220,6 +222,19 @@ def read_likelihood(body: bytes, start: int) -> Outcome:
     if not counted:
         return Refused("no_logprobs", "", None, usage)
     return Answered(repr(sum(counted) / len(counted)), None, usage)
+
+
+def _read_json(body: bytes) -> Any:
+    """The quick parser takes no halves of surrogate pairs, the other one does.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return from_json(body)
+    except ValueError:
+        return json.loads(body)
 
 
 def _status_within(reply: Any) -> int | None:

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+from pydantic_core import to_json
 
-from dagster_project.generation.answers import TO_JSON, Answer, AnswersOf
+from dagster_project.generation.answers import Answer, AnswersOf
 from dagster_project.generation.journal import journal_path
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import Request, RequestForm
@@ -141,12 +142,12 @@ def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
 
     if not paired:
         return _SCHEMA.empty_table()
-    content = pa.BufferReader("\n".join(_row(request, answer) for request, answer in paired).encode())
+    content = pa.BufferReader(b"\n".join(_row(request, answer) for request, answer in paired))
     as_described = json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
     whole = json.ReadOptions(use_threads=False, block_size=content.size() + 1)
     return json.read_json(content, whole, as_described).select(_SCHEMA.names)
 
 
-def _row(request: Request, answer: Answer) -> str:
+def _row(request: Request, answer: Answer) -> bytes:
     row = {name: getattr(answer, name) for name in _OF_THE_ANSWER}
-    return TO_JSON(row | {name: getattr(request, name) for name in _OF_THE_REQUEST})
+    return to_json(row | {name: getattr(request, name) for name in _OF_THE_REQUEST})

@@ -9,6 +9,7 @@ Belongs here: the file, its locks, and who is still alive. Does not belong here:
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import struct
 import threading
@@ -48,7 +49,7 @@ class SharedState:
         self._rows = struct.Struct(f"<{own + 1}d")
         self._used = 0
         self._in_this_process = threading.Lock()
-        self._file = self._open()
+        self._file, self._content = self._open()
         self._row = self._take_row()
 
     @contextmanager
@@ -70,18 +71,20 @@ class SharedState:
             self._write_row(row, taken=False, numbers=[0.0] * len(self.mine))
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ROW_LOCKS + row)
 
-    def _open(self) -> int:
+    def _open(self) -> tuple[int, mmap.mmap]:
+        """Open the file, and have its content in memory that all processes share: no call for each number."""
+        size = self._heading.size + MOST_PROCESSES * self._rows.size
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             # All of it at once: later writes need no further room, so a full disk cannot lose a count.
-            os.posix_fallocate(file, 0, self._heading.size + MOST_PROCESSES * self._rows.size)
+            os.posix_fallocate(file, 0, size)
+            return file, mmap.mmap(file, size)
         except OSError as error:
             raise SteerworksError(
                 f"{self.path}: the counters that hold limits cannot be written ({error.strerror}). "
                 "Free or repair the disk, and start again."
             ) from error
-        return file
 
     def _take_row(self) -> int:
         self._row = -1
@@ -95,24 +98,26 @@ class SharedState:
         return self._row
 
     def _read(self) -> None:
-        used, *self.shared[:] = self._heading.unpack(os.pread(self._file, self._heading.size, 0))
+        used, *self.shared[:] = self._heading.unpack_from(self._content)
         self._used = max(self._used, int(used))
-        content = os.pread(self._file, self._used * self._rows.size, self._heading.size)
+        rows = self._content[self._heading.size : self._place(self._used)]
         self.others = {}
-        for row, (taken, *numbers) in enumerate(self._rows.iter_unpack(content)):
+        for row, (taken, *numbers) in enumerate(self._rows.iter_unpack(rows)):
             if row == self._row:
                 self.mine[:] = numbers
             elif taken:
                 self.others[row] = numbers
 
     def _write(self) -> None:
-        os.pwrite(self._file, self._heading.pack(self._used, *self.shared), 0)
+        self._content[: self._heading.size] = self._heading.pack(self._used, *self.shared)
         if self._row >= 0:
             self._write_row(self._row, taken=True, numbers=self.mine)
 
     def _write_row(self, row: int, taken: bool, numbers: list[float]) -> None:
-        place = self._heading.size + row * self._rows.size
-        os.pwrite(self._file, self._rows.pack(float(taken), *numbers), place)
+        self._content[self._place(row) : self._place(row + 1)] = self._rows.pack(float(taken), *numbers)
+
+    def _place(self, row: int) -> int:
+        return self._heading.size + row * self._rows.size
 
     def _try_lock(self, row: int) -> bool:
         try:

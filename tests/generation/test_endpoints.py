@@ -1,0 +1,100 @@
+"""The lean path sends what the `openai` package's client sends, and loads none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from dagster_project.generation import RequestForm
+from dagster_project.generation.endpoints import connect
+from dagster_project.generation.replies import Answered
+from dagster_project.settings import PROJECT_ROOT
+from tests.generation.cells import BATCH, loopback_models
+
+REPLY = b'{"choices":[{"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}'
+OF_THE_CLIENT_ITSELF = {"user-agent", "accept-encoding", "connection", "content-length"}
+Seen = list[tuple[str, dict[str, str]]]
+
+ANSWER_A_CELL = """
+import sys
+from tests.generation.cells import BATCH, loopback_models, write_prompts
+from dagster_project.generation import SilentProgress, answer_cell
+from dagster_project.lake import Lake
+from pathlib import Path
+lake = Lake(Path(sys.argv[1]))
+write_prompts(lake, ["Yes?"], BATCH)
+assert answer_cell(lake, loopback_models(sys.argv[2]), "m", BATCH, SilentProgress()).ok == 1
+assert "openai" not in sys.modules
+"""
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, Seen]]:
+    """Answer whatever comes with the same reply; give the address and what came: path and headers."""
+    seen: Seen = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(REPLY)))
+            self.end_headers()
+            self.wfile.write(REPLY)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        yield f"http://127.0.0.1:{server.server_port}", seen
+        server.shutdown()
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/some/where", ""])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"api_key_env": "TEST_KEY", "organization": "org-1", "headers": {"X-Team": "data"}},
+        {"api_key_env": "TEST_KEY", "headers": {"authorization": "Basic abc", "OpenAI-Organization": "org-2"}},
+    ],
+)
+def test_the_lean_path_sends_what_the_client_sends(
+    path: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-test")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-the-environment")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+
+    async def ask_both_ways(address: str) -> None:
+        models = loopback_models(address, settings)
+        request = RequestForm(models, "m").request(BATCH, "p-1", [{"role": "user", "content": "Yes?"}])
+        async with connect(models, "m") as connection:
+            outcome, _ = await connection.send(request)
+            assert isinstance(outcome, Answered)
+            await connection.client.chat.completions.with_raw_response.create(**request.body)
+
+    with listening() as (address, seen):
+        asyncio.run(ask_both_ways(address + path))
+    [lean, through_the_client] = [(path, _of_the_endpoint(headers)) for path, headers in seen]
+    assert lean == through_the_client
+
+
+def _of_the_endpoint(headers: dict[str, str]) -> dict[str, str]:
+    own = {name for name in headers if name.startswith("x-stainless-")} | OF_THE_CLIENT_ITSELF
+    return {name: value for name, value in headers.items() if name not in own}
+
+
+def test_answers_are_asked_for_without_loading_the_client(tmp_path: Any) -> None:
+    with listening() as (address, _):
+        command = [sys.executable, "-c", ANSWER_A_CELL, str(tmp_path), f"{address}/v1"]
+        subprocess.run(command, check=True, cwd=PROJECT_ROOT)
