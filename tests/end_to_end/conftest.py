@@ -13,28 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
+from tests.installation import Installation
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
 
 
 @dataclass(frozen=True)
-class Starter:
-    """The home of a starter run, and what its command said."""
+class Starter(Installation):
+    """The installation of a starter run, and what its command said."""
 
-    settings: Settings
     environment: dict[str, str]
     answered_before_the_kill: list[str]
     output: str
-
-    @property
-    def home(self) -> Home:
-        return self.settings.home
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(self.home.lake)
 
     @property
     def release(self) -> Path:

@@ -18,11 +18,11 @@ import yaml
 
 from dagster_project.cli.launch import Launcher
 from dagster_project.curation import deliver_prompts
-from dagster_project.lake import Lake
 from dagster_project.loopback.models import LoopbackModels, serve_models
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from dagster_project.vendors import close, round_path
 from dagster_project.vendors.identities import workers_of
+from tests.installation import Installation
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
 KEY = "a key for tests"
@@ -37,33 +37,6 @@ QUOTED = "Only the second one names Quarkmeister and the harbour."
 FELLOWS = 11
 """Prompts of the starter set beside it."""
 MULTI_TURN = ["Name three things that a lighthouse keeper does in winter.", "Tell me more about the second of them."]
-
-
-@dataclass(frozen=True)
-class Installation:
-    """A home and its configuration."""
-
-    settings: Settings
-
-    @property
-    def home(self) -> Home:
-        return self.settings.home
-
-    @property
-    def lake(self) -> Lake:
-        return Lake(self.home.lake)
-
-    def again(self) -> Installation:
-        """The same, read anew."""
-        return Installation(Settings(self.settings.folder, self.home))
-
-    def prompt_id(self, text: str) -> str:
-        rows = self.lake.read("curated_prompts").to_dicts()
-        return next(str(row["prompt_id"]) for row in rows if row["messages"][:1] and _said(row) == text)
-
-
-def _said(row: dict[str, Any]) -> str:
-    return str(row["messages"][0]["content"])
 
 
 @pytest.fixture(scope="session")
