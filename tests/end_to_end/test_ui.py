@@ -107,6 +107,24 @@ def test_an_asset_page_shows_schema_rows_owner_and_checks(address: str, screensh
         browser.close()
 
 
+def test_the_plots_of_agreement_are_drawn_in_its_page(address: str) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(viewport={"width": 1500, "height": 1200})
+        page.goto(f"{address}/assets/agreement?view=events")
+        expect(page.get_by_text("lift over chance selection").first).to_be_visible(timeout=30_000)
+        for name in ("kappa, plotted", "disagreement", "ratings by number of annotators", "retention"):
+            page.get_by_role("row", name=name).get_by_text("Show Markdown").click()
+            expect(page.get_by_role("dialog").locator("img").first).to_be_visible()
+            widths = page.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
+            assert all(widths), f"{name}: a picture cannot be drawn"
+            page.keyboard.press("Escape")
+            expect(page.locator("img")).to_have_count(0)
+        browser.close()
+
+
 def test_the_runs_of_the_command_line_are_there_to_browse(address: str) -> None:
     from playwright.sync_api import expect, sync_playwright
 
