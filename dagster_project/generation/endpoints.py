@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
 
 CONNECT_SECONDS = 10.0
+LONGEST_HEADER_BYTES = 1 << 17
+"""Of a reply. Some proxies add more than the client takes by itself, and the answer is paid for by then."""
 NO_KEY = "no-key-needed"
 """Sent to endpoints that need no key: given none, the client would send the user's OPENAI_API_KEY to a stranger."""
 
@@ -105,10 +107,18 @@ class Connection:
     async def _exchange(
         self, url: str, body: Mapping[str, Any], read: Callable[[bytes], Outcome]
     ) -> tuple[Outcome, RateLimits]:
-        async with self.session.post(url, data=to_json(body), allow_redirects=False) as reply:
-            content = await reply.read()
-        outcome = read_reply(reply.status, content, reply.headers, self.api_key.encode(), read)
-        return outcome, read_limits(reply.headers)
+        status, headers, content = await self._post(url, to_json(body))
+        return read_reply(status, content, headers, self.api_key.encode(), read), read_limits(headers)
+
+    async def _post(self, url: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        from dagster_project.generation.stray_replies import StrayReplyError  # noqa: PLC0415 - loads slowly
+
+        while True:
+            try:
+                async with self.session.post(url, data=body, allow_redirects=False) as reply:
+                    return reply.status, reply.headers, await reply.read()
+            except StrayReplyError:
+                continue  # that connection is closed now, and the request was not sent
 
     def _broken(self, error: Exception) -> Fault:
         """Name the first cause."""
@@ -149,12 +159,17 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
 def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSession:
     import aiohttp  # noqa: PLC0415 - loads slowly
 
+    from dagster_project.generation.stray_replies import CleanRequest  # noqa: PLC0415 - loads slowly
+
     _set_apart_what_is_loaded()
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
         headers=_headers(endpoint, api_key),
         timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds)),
         proxy=None if endpoint.kind == "embedded" else _proxy(address),
+        request_class=CleanRequest,
+        max_line_size=LONGEST_HEADER_BYTES,
+        max_field_size=LONGEST_HEADER_BYTES,
     )
 
 

@@ -31,6 +31,8 @@ DEAD = {
     403: "does not permit this",
     404: "does not know this address or model",
 }
+BROKEN_OFF = frozenset({"error", "abort"})
+"""Finish reasons of servers that lost the model in mid-answer: what there is of the text is no answer."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DETAIL_CHARACTERS = 300
 _CONTEXT = re.compile(
@@ -163,10 +165,13 @@ def read_answer(body: bytes) -> Outcome:
     finish_reason = _whole_characters(finish_reason) if isinstance(finish_reason, str) else None
     if finish_reason == "content_filter":
         return Refused("content_filter", "", finish_reason, usage)
+    if finish_reason in BROKEN_OFF:
+        return Fault("broken_off", _words(body), may_cost=True)
     text, reasoning = _apart(content, message)
     if not text.strip():
         # A model that thinks too long never comes to its answer; more tokens may help, another try will not.
-        return Refused("length" if finish_reason == "length" else "empty_answer", "", finish_reason, usage)
+        reason = "length" if finish_reason == "length" else "empty_answer"
+        return Refused(reason, _refusal(message), finish_reason, usage)
     return Answered(text, finish_reason, usage, reasoning)
 
 
@@ -261,6 +266,12 @@ def _text_of(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _refusal(message: Mapping[str, Any]) -> str:
+    """Why there is no content, where the server tells."""
+    refusal = message.get("refusal")
+    return _whole_characters(refusal)[:DETAIL_CHARACTERS] if isinstance(refusal, str) else ""
+
+
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return UNKNOWN_USAGE
@@ -272,6 +283,8 @@ def _usage(usage: Any) -> Usage:
 def read_status(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome:
     """Read a reply whose status is an error; headers are looked up by their lower-case names."""
     detail = _detail(body)
+    if status == 403 and _FILTERED.search(detail):  # said of this prompt alone
+        return Refused("content_filter", detail, unpaid=True)
     if status in DEAD:
         return Dead(f"{DEAD[status]} (status {status})", detail)
     if status in REDIRECTS:
@@ -308,7 +321,9 @@ def _words(body: bytes) -> str:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+    """Some servers count in floating point."""
+    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**31 and value % 1 == 0
+    return int(value) if is_whole else None
 
 
 def _whole_characters(text: str) -> str:

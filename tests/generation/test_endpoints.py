@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ import pytest
 
 from dagster_project.generation import RequestForm
 from dagster_project.generation.endpoints import connect
-from dagster_project.generation.replies import Answered
+from dagster_project.generation.replies import Answered, Outcome
 from dagster_project.settings import PROJECT_ROOT
 from tests.generation.cells import BATCH, loopback_models
 
@@ -98,3 +100,44 @@ def test_answers_are_asked_for_without_loading_the_client(tmp_path: Any) -> None
     with listening() as (address, _):
         command = [sys.executable, "-c", ANSWER_A_CELL, str(tmp_path), f"{address}/v1"]
         subprocess.run(command, check=True, cwd=PROJECT_ROOT)
+
+
+class Stray(BaseHTTPRequestHandler):
+    """Answers every request, in a header of 20 kB, and says the same again a little later, when nobody asks."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        message = {"role": "assistant", "content": f"To {asked['messages'][0]['content']}"}
+        body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+        for _ in range(2):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Security-Policy", "x" * 20_000)
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+            time.sleep(0.02)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+def test_a_reply_to_nothing_is_not_taken_for_that_to_the_next_request() -> None:
+    async def ask(address: str) -> list[Outcome]:
+        models = loopback_models(address)
+        form = RequestForm(models, "m")
+        requests = [form.request(BATCH, f"p-{name}", [{"role": "user", "content": name}]) for name in ("one", "two")]
+        outcomes = []
+        async with connect(models, "m") as connection:
+            for request in requests:
+                outcomes.append((await connection.send(request))[0])
+                await asyncio.sleep(0.1)
+        return outcomes
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stray) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        outcomes = asyncio.run(ask(f"http://127.0.0.1:{server.server_port}/v1"))
+        server.shutdown()
+    assert outcomes == [Answered("To one", "stop"), Answered("To two", "stop")]

@@ -34,6 +34,18 @@ def test_an_answer_with_its_usage() -> None:
     assert read_answer(reply(usage=usage)) == Answered("Because.", "stop", Usage(3, 2))
 
 
+def test_usage_that_is_counted_in_floating_point_is_usage() -> None:
+    usage = {"prompt_tokens": 3.0, "completion_tokens": 2.0}
+    assert read_answer(reply(usage=usage)) == Answered("Because.", "stop", Usage(3, 2))
+
+
+@pytest.mark.parametrize("count", ["many", -1, 2.5, float("nan"), float("inf"), 10**400, True, [3]])
+def test_a_count_that_makes_no_sense_is_null(count: Any) -> None:
+    assert read_answer(reply(usage={"prompt_tokens": count, "completion_tokens": 2})) == Answered(
+        "Because.", "stop", Usage(None, 2)
+    )
+
+
 @pytest.mark.parametrize(
     "usage", [{}, {"usage": None}, {"usage": {}}, {"usage": {"prompt_tokens": "many"}}, {"usage": [3, 2]}]
 )
@@ -63,6 +75,18 @@ def test_an_answer_in_parts_is_the_text_of_its_parts() -> None:
 @pytest.mark.parametrize("content", [None, "", " \n", [], [{"type": "image_url"}, 1]])
 def test_nothing_is_no_answer(content: Any) -> None:
     assert read_answer(reply(content)) == Refused("empty_answer", "", "stop")
+
+
+def test_a_refusal_in_place_of_an_answer_is_kept_as_the_servers_own_words() -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I cannot help with that \ud83d"}
+    body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+    assert read_answer(body) == Refused("empty_answer", "I cannot help with that \ufffd", "stop")
+
+
+@pytest.mark.parametrize("finish_reason", ["error", "abort"])
+def test_an_answer_that_the_server_broke_off_is_worth_another_try(finish_reason: str) -> None:
+    body = reply("Becau", finish_reason=finish_reason)
+    assert read_answer(body) == Fault("broken_off", body.decode(), may_cost=True)
 
 
 def test_a_filtered_answer_has_its_own_reason() -> None:
@@ -135,9 +159,15 @@ def test_an_address_that_is_no_text_can_be_told_all_the_same() -> None:
     assert outcome.problem.encode()
 
 
-def test_a_prompt_that_a_filter_stops_has_its_own_reason() -> None:
-    words = b'{"error": {"code": "content_filter", "message": "The prompt triggered content management policy"}}'
-    outcome = read_status(400, words, {})
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "The prompt triggered content management policy"),
+        (403, "The model requires moderation and your input was flagged"),
+    ],
+)
+def test_a_prompt_that_a_filter_stops_has_its_own_reason(status: int, message: str) -> None:
+    outcome = read_status(status, json.dumps({"error": {"code": status, "message": message}}).encode(), {})
     assert isinstance(outcome, Refused)
     assert outcome.reason == "content_filter"
 
