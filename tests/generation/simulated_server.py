@@ -160,6 +160,18 @@ class Penalty(Open):
 
 
 @dataclass
+class Intermittent(Open):
+    """Shut at times of its own, whatever is sent: for the last ``shut`` of each ``period`` seconds."""
+
+    period: float
+    shut: float
+    retry_after: float | None = None
+
+    def enter(self, now: float) -> Turned | None:
+        return Turned(self.retry_after) if now % self.period >= self.period - self.shut else None
+
+
+@dataclass
 class Changing(Open):
     """Another gate from each of the given times on."""
 

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 from dagster_project.generation.limits.adaptive import AdaptivePace
 from dagster_project.generation.limits.rate_headers import RateLimit, RateLimits
+from dagster_project.generation.limits.window import Windows
 from tests.generation.simulated_server import (
     Bucket,
     Changing,
     Client,
     FixedWindow,
     Gate,
+    Intermittent,
     Open,
     Penalty,
     Simulation,
@@ -178,6 +180,26 @@ def test_a_slow_cap_with_a_long_retry_after_is_met() -> None:
     client = ask(Bucket(10, 50, retry_after=5), 0, requests=300, in_flight=50)
     assert client.done_at < 32
     assert len(client.turned_away) <= 40
+
+
+@pytest.mark.parametrize(("period", "shut", "retry_after"), [(6, 3, None), (4, 2, 1.0), (12, 4, None)])
+def test_a_server_that_is_shut_again_and_again_whatever_is_sent_is_not_asked_ever_more_slowly(
+    period: float, shut: float, retry_after: float | None
+) -> None:
+    clients = [ask(Intermittent(period, shut, retry_after), seed, requests=6_000) for seed in range(4)]
+    ideal = 6_000 / 500 * period / (period - shut)
+    assert statistics.median(client.done_at for client in clients) < 2.5 * ideal
+    assert max(client.done_at for client in clients) < 5 * ideal
+    assert max(len(client.turned_away) / (client.done_at / period) for client in clients) <= 40
+
+
+def test_a_pace_that_uses_a_window_up_is_gone_on_with_and_one_that_only_brings_less_is_not() -> None:
+    windows = Windows()
+    assert windows.rate(200, seconds_open=0.4, seconds=1.0) == 200
+    assert windows.rate(200, seconds_open=0.9, seconds=1.0) == 200
+    assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 100
+    assert windows.rate(50, seconds_open=0.5, seconds=1.0) == 200  # as at the time when it brought more
+    assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 200
 
 
 @pytest.mark.parametrize("seed", SEEDS)

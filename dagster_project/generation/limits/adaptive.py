@@ -21,6 +21,7 @@ from dagster_project.generation.limits.feedback import FeedbackTime
 from dagster_project.generation.limits.rate_headers import RateLimits
 from dagster_project.generation.limits.told import ToldQuota
 from dagster_project.generation.limits.traffic import SHORTEST_SECONDS, Traffic
+from dagster_project.generation.limits.window import Windows
 
 FIRST_SENDS, DOUBLING_SECONDS = 4, 0.008
 """Slow start: so many at once, and twice as many every few milliseconds, in which the first 429s are heard. A hundred
@@ -50,6 +51,7 @@ class AdaptivePace:
         self._is_free = True
         self._settles_at: float | None = None
         self._closure: Closure | None = None
+        self._windows = Windows()
         self._started = 0.0
         self._sends = 0
         self._last = 0.0
@@ -207,14 +209,15 @@ class AdaptivePace:
         )
 
     def _open(self, closure: Closure, now: float) -> None:
-        """Go on after a closure: at the rate that whole windows let in, if it was a used-up window."""
+        """Go on after a closure: at the rate that whole windows let in, if it was long enough to be a used-up one."""
         opened = closure.open()
         estimate = max(
             self._capped.capacity.estimate(opened, saves=True),
             1 / max(SHORTEST_SECONDS, closure.refused - closure.since),
         )
         if closure.was_window:
-            window = self._traffic.let_in(closure.counted_from, opened)
-            estimate = max(estimate, window / (opened - closure.counted_from))
+            let_in = self._traffic.let_in(closure.counted_from, opened)
+            seconds_open = closure.since - closure.counted_from
+            estimate = max(estimate, self._windows.rate(let_in, seconds_open, opened - closure.counted_from))
         self._capped.hold(now)
         self._capped.decide(estimate, opened, now)
