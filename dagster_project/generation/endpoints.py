@@ -34,7 +34,7 @@ from dagster_project.generation.embedded_likelihood import (
     writing_body,
 )
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
-from dagster_project.generation.replies import Answered, Fault, Outcome, Refused, read_reply
+from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, Refused, read_reply
 from dagster_project.generation.requests import COMPLETIONS, Request
 from dagster_project.settings import Endpoint, ModelsFile
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 LONGEST_HEADER_BYTES = 1 << 17
 """Of a reply. Some proxies add more than the client takes by itself, and the answer is paid for by then."""
+UNTRUSTED = "shows a certificate that is not trusted here (a file of those to trust is named by SSL_CERT_FILE)"
 NO_KEY = "no-key-needed"
 """Sent to endpoints that need no key: given none, the client would send the user's OPENAI_API_KEY to a stranger."""
 
@@ -82,6 +83,8 @@ class Connection:
                 if self.endpoint.kind == "embedded" and request.route == COMPLETIONS:
                     return await self._score(request)
                 return await self._exchange(f"{self.address}/{request.route}", request.body, request.read)
+        except aiohttp.ClientConnectorCertificateError as error:
+            return Dead(UNTRUSTED, str(error.certificate_error)), NO_LIMITS
         except aiohttp.ClientError as error:
             return self._broken(error), NO_LIMITS
         except TimeoutError:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dagster_project.errors import SteerworksError
+from dagster_project.settings.http import Address, FieldName, FieldValue, JsonObject, is_field_value
 from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
@@ -35,10 +36,10 @@ class Endpoint(Limits):
 
     kind: EndpointKind = "openai"
     serves: Served = Field(default="chat", description="of the embedded kind, whose server does one or the other")
-    base_url: str | None = None
+    base_url: Address | None = None
     api_key_env: str | None = None
-    organization: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    organization: FieldValue | None = None
+    headers: dict[FieldName, FieldValue] = Field(default_factory=dict)
     max_in_flight: int = Field(default=16, ge=1, le=10_000)
     timeout_seconds: float = Field(default=120, gt=0)
 
@@ -66,7 +67,7 @@ class Sampling(Strict):
     stop: tuple[str, ...] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
-    extra_body: dict[str, Any] = Field(default_factory=dict)
+    extra_body: JsonObject = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _ends_somewhere(self) -> Self:
@@ -97,8 +98,8 @@ class Sampling(Strict):
 class Prices(Strict):
     """US dollars for a million tokens."""
 
-    input_usd_per_million: float = Field(default=0, ge=0)
-    output_usd_per_million: float = Field(default=0, ge=0)
+    input_usd_per_million: float = Field(default=0, ge=0, allow_inf_nan=False)
+    output_usd_per_million: float = Field(default=0, ge=0, allow_inf_nan=False)
 
     @property
     def are_zero(self) -> bool:
@@ -187,14 +188,16 @@ class ModelsFile(Strict):
         """Return the key for a model's endpoint, or None if it needs none.
 
         Raises:
-            SteerworksError: the environment variable is not set.
+            SteerworksError: the environment variable is not set, or cannot be sent.
         """
         variable = self.endpoint_of(slug).api_key_env
         if variable is None:
             return None
-        if not os.environ.get(variable):
+        key = os.environ.get(variable, "")
+        if not key or not is_field_value(key):
+            problem = "holds a line break, a space at its ends or a character beyond ASCII" if key else "is not set"
             raise SteerworksError(
                 f"model `{slug}`: its endpoint `{self.models[slug].endpoint}` takes its key from the environment "
-                f"variable {variable}, which is not set. Export it, and start again; nothing was asked."
+                f"variable {variable}, which {problem}. Export it, and start again; nothing was asked."
             )
-        return os.environ[variable]
+        return key

@@ -193,13 +193,25 @@ def test_a_server_that_is_shut_again_and_again_whatever_is_sent_is_not_asked_eve
     assert max(len(client.turned_away) / (client.done_at / period) for client in clients) <= 40
 
 
+@pytest.mark.parametrize("seconds", [1, 5, 20])
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+def test_a_server_that_is_shut_at_first_is_asked_at_full_pace_once_it_is_open(
+    seconds: float, retry_after: float | None
+) -> None:
+    """So does one that still loads its model."""
+    server = Changing([(0, Intermittent(seconds, seconds, retry_after)), (seconds, Open())])
+    client = ask(server, 0)
+    assert client.done_at < 1.5 * seconds + 5
+    assert len(client.turned_away) <= 60
+
+
 def test_a_pace_that_uses_a_window_up_is_gone_on_with_and_one_that_only_brings_less_is_not() -> None:
     windows = Windows()
     assert windows.rate(200, seconds_open=0.4, seconds=1.0) == 200
     assert windows.rate(200, seconds_open=0.9, seconds=1.0) == 200
     assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 100
     assert windows.rate(50, seconds_open=0.5, seconds=1.0) == 200  # as at the time when it brought more
-    assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 200
+    assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 250  # the next ones are not avoided by slowing down
 
 
 @pytest.mark.parametrize("seed", SEEDS)

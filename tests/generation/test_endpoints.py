@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
 
 from dagster_project.generation import RequestForm
 from dagster_project.generation.endpoints import connect
-from dagster_project.generation.replies import Answered, Outcome
+from dagster_project.generation.replies import Answered, Dead, Outcome
 from dagster_project.settings import PROJECT_ROOT
 from tests.generation.cells import BATCH, loopback_models
 
@@ -39,7 +48,7 @@ assert "openai" not in sys.modules
 
 
 @contextmanager
-def listening() -> Iterator[tuple[str, Seen]]:
+def listening(certificate: Path | None = None) -> Iterator[tuple[str, Seen]]:
     """Answer whatever comes with the same reply; give the address and what came: path and headers."""
     seen: Seen = []
 
@@ -56,8 +65,12 @@ def listening() -> Iterator[tuple[str, Seen]]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=[0.01]).start()
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}", seen
         server.shutdown()
 
 
@@ -100,6 +113,44 @@ def test_answers_are_asked_for_without_loading_the_client(tmp_path: Any) -> None
     with listening() as (address, _):
         command = [sys.executable, "-c", ANSWER_A_CELL, str(tmp_path), f"{address}/v1"]
         subprocess.run(command, check=True, cwd=PROJECT_ROOT)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once_and_can_be_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(address: str) -> Outcome:
+        models = loopback_models(address)
+        request = RequestForm(models, "m").request(BATCH, "p-1", [{"role": "user", "content": "Yes?"}])
+        async with connect(models, "m") as connection:
+            return (await connection.send(request))[0]
+
+    certificate = _self_signed(tmp_path)
+    with listening(certificate) as (address, _):
+        outcome = asyncio.run(ask(f"{address}/v1"))
+        assert isinstance(outcome, Dead)
+        assert "SSL_CERT_FILE" in outcome.problem
+        assert "self-signed" in outcome.detail
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert asyncio.run(ask(f"{address}/v1")) == Answered("yes", "stop")
+
+
+def _self_signed(folder: Path) -> Path:
+    """Return a file with a key and a certificate for 127.0.0.1 that no authority has signed."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "loopback.pem"
+    path.write_bytes(key.private_bytes(*plain) + certificate.public_bytes(pem))
+    return path
 
 
 class Stray(BaseHTTPRequestHandler):

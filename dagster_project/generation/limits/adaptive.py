@@ -211,6 +211,9 @@ class AdaptivePace:
     def _open(self, closure: Closure, now: float) -> None:
         """Go on after a closure: at the rate that whole windows let in, if it was long enough to be a used-up one."""
         opened = closure.open()
+        if not self._traffic.let_in(-inf, closure.since):
+            self._begin_again()
+            return
         estimate = max(
             self._capped.capacity.estimate(opened, saves=True),
             1 / max(SHORTEST_SECONDS, closure.refused - closure.since),
@@ -221,3 +224,8 @@ class AdaptivePace:
             estimate = max(estimate, self._windows.rate(let_in, seconds_open, opened - closure.counted_from))
         self._capped.hold(now)
         self._capped.decide(estimate, opened, now)
+
+    def _begin_again(self) -> None:
+        """Go on as at the start: what has never let anything in until now has told nothing of a pace."""
+        self._is_free = True
+        self._sends = 0
