@@ -63,7 +63,6 @@ class KnownAnswers:
         self._warned: set[tuple[Path, int]] = set()
         self._folder = lake_root / FOLDER
         self._lake_root = lake_root
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[Path, int] = {}
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
         self._index = RebuildableFile(self._folder / NAME, _TABLES, "the index of the journals")

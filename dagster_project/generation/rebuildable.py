@@ -94,6 +94,7 @@ class RebuildableFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite waits for nobody when it turns a new file into one for several processes.
             with FileLock(self._path.with_suffix(".lock")):
                 return self._open_alone()

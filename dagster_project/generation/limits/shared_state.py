@@ -9,11 +9,12 @@ Belongs here: the file, its locks, and who is still alive. Does not belong here:
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class SharedState:
         self.others: dict[int, list[float]] = {}
         self._heading = struct.Struct(f"<{shared + 1}d")
         self._rows = struct.Struct(f"<{own + 1}d")
+        self._size = self._heading.size + MOST_PROCESSES * self._rows.size
         self._used = 0
         self._in_this_process = threading.Lock()
         self._file, self._content = self._open()
@@ -54,10 +56,15 @@ class SharedState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the file's lock: nobody else reads or writes it in the meantime."""
+        """Hold the file's lock: nobody else reads or writes it in the meantime.
+
+        Raises:
+            SteerworksError: the file was cut short.
+        """
         with self._in_this_process:
             fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GUARD)
             try:
+                self._check_size()
                 self._read()
                 yield
                 self._write()
@@ -71,15 +78,22 @@ class SharedState:
             self._write_row(row, taken=False, numbers=[0.0] * len(self.mine))
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ROW_LOCKS + row)
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file still stands where it was opened; somebody may have deleted it, or put another there."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file))
+        except OSError:
+            return False
+
     def _open(self) -> tuple[int, mmap.mmap]:
         """Open the file, and have its content in memory that all processes share: no call for each number."""
-        size = self._heading.size + MOST_PROCESSES * self._rows.size
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             # All of it at once: later writes need no further room, so a full disk cannot lose a count.
-            os.posix_fallocate(file, 0, size)
-            return file, mmap.mmap(file, size)
+            os.posix_fallocate(file, 0, self._size)
+            return file, mmap.mmap(file, self._size)
         except OSError as error:
             raise SteerworksError(
                 f"{self.path}: the counters that hold limits cannot be written ({error.strerror}). "
@@ -97,8 +111,18 @@ class SharedState:
             self._used = max(self._used, self._row + 1)
         return self._row
 
+    def _check_size(self) -> None:
+        """Whoever reads memory behind the end of its file is ended by the system, without a word."""
+        if os.fstat(self._file).st_size < self._size:
+            raise SteerworksError(
+                f"{self.path}: something other than Steerworks cut this file short while it was used; it holds what "
+                "limits have let through. Start again: money is counted anew from the journals."
+            )
+
     def _read(self) -> None:
         used, *self.shared[:] = self._heading.unpack_from(self._content)
+        if not 0 <= used <= MOST_PROCESSES or not _are_numbers(self.shared):  # never written by us: begin anew
+            used, self.shared[:] = 0.0, [0.0] * len(self.shared)
         self._used = max(self._used, int(used))
         rows = self._content[self._heading.size : self._place(self._used)]
         self.others = {}
@@ -106,7 +130,7 @@ class SharedState:
             if row == self._row:
                 self.mine[:] = numbers
             elif taken:
-                self.others[row] = numbers
+                self.others[row] = numbers if _are_numbers(numbers) else [0.0] * len(numbers)
 
     def _write(self) -> None:
         self._content[: self._heading.size] = self._heading.pack(self._used, *self.shared)
@@ -127,6 +151,10 @@ class SharedState:
         return True
 
 
+def _are_numbers(values: Sequence[float]) -> bool:
+    return all(map(math.isfinite, values))
+
+
 _opening = threading.Lock()
 _open: dict[tuple[int, Path], SharedState] = {}
 
@@ -145,6 +173,6 @@ def shared_state(path: Path, shared: int, own: int, inherit: Inherit) -> SharedS
     """
     key = (os.getpid(), path.resolve())
     with _opening:
-        if key not in _open:
+        if key not in _open or not _open[key].is_in_place:
             _open[key] = SharedState(path, shared, own, inherit)
         return _open[key]
