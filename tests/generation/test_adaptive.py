@@ -76,6 +76,15 @@ def test_so_many_429s_at_random_that_they_look_like_a_cap_end_well_too() -> None
     assert max(slower) < 2.5
 
 
+@pytest.mark.parametrize(("p429", "slower"), [(0.3, 1.6), (0.5, 2.0)])
+def test_429s_that_are_as_many_at_half_the_pace_are_chance_and_the_pace_does_not_collapse(
+    p429: float, slower: float
+) -> None:
+    limited = [ask(Open(), seed, p429=p429).done_at for seed in SEEDS]
+    unlimited = [ask(Open(), seed, p429=p429, limited=False).done_at for seed in range(3)]
+    assert statistics.median(limited) < slower * statistics.mean(unlimited)
+
+
 def test_a_cap_is_found_at_once() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200))
     assert max(seconds) <= 10.3

@@ -19,6 +19,7 @@ from dagster_project.generation.limits.closure import Closure
 from dagster_project.generation.limits.evidence import Evidence, UsualShare
 from dagster_project.generation.limits.feedback import FeedbackTime
 from dagster_project.generation.limits.rate_headers import RateLimits
+from dagster_project.generation.limits.slowdown import MUCH, Slowdown
 from dagster_project.generation.limits.told import ToldQuota
 from dagster_project.generation.limits.traffic import SHORTEST_SECONDS, Traffic
 from dagster_project.generation.limits.window import Windows
@@ -52,6 +53,7 @@ class AdaptivePace:
         self._settles_at: float | None = None
         self._closure: Closure | None = None
         self._windows = Windows()
+        self._slowdown = Slowdown(self._traffic)
         self._started = 0.0
         self._sends = 0
         self._last = 0.0
@@ -142,6 +144,8 @@ class AdaptivePace:
         elif not self._is_free:
             lost = self._capped.sent(now)
             self._is_free = self._capped.is_pointless(now)
+            if self._is_free:
+                self._slowdown.end()
             return lost
         elif not self._sends:
             self._started = self._last = now
@@ -179,6 +183,8 @@ class AdaptivePace:
 
     def _raise_alarm(self, now: float) -> None:
         """Hold until it is known what became of what is on its way."""
+        since = max(self._started, now - 1.0)
+        self._slowdown.begin(self._traffic.sent(since, now) / max(SHORTEST_SECONDS, now - since))
         self._is_free = False
         self._pending = (0, 0)
         self._settles_at = now + self._feedback.patience
@@ -190,14 +196,26 @@ class AdaptivePace:
         self._evidence.forget()
         first, until = self._first_turned_away, self._newest_turned_away
         let_in = self._traffic.let_in(first, until)
+        if let_in and (share := self._slowdown.share_turned_away(first)) >= MUCH:
+            self._go_on_as_before(share, now)
+            return
         self._capped.capacity.forget(before=inf if let_in else self._alarmed)
         self._capped.capacity.mark(first)
         self._alarmed = first
         if let_in:
             seconds = min(until - first, self._traffic.busy_seconds(first, until) + self._feedback.patience)
-            self._capped.decide((let_in + 1) / max(SHORTEST_SECONDS, seconds), until, now)
+            estimate = (let_in + 1) / max(SHORTEST_SECONDS, seconds)
+            self._slowdown.decide(estimate, now)
+            self._capped.decide(estimate, until, now)
         else:
             self._close(now)
+
+    def _go_on_as_before(self, share: float, now: float) -> None:
+        """Take back that the pace was slowed down: as many are turned away as before, so that is chance."""
+        self._usual.take(share)
+        self._capped.hold(now)
+        self._capped.decide(self._slowdown.pace, now, now)
+        self._slowdown.end()
 
     def _close(self, now: float) -> None:
         before = self._closure

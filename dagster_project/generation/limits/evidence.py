@@ -9,8 +9,10 @@ from math import log
 
 LEAST_USUAL = 0.005
 """One in two hundred is as good as none."""
-MOST_USUAL = 0.3
+MOST_USUAL = 0.6
 """Whoever turns away more than that, whatever the pace, may as well be slowed down."""
+MOST_EXPECTED = 0.95
+"""Some are let in at any pace that is worth sending at."""
 PRIOR_SENDS = 50
 """Sends that are taken to have been let in before experience begins."""
 USUAL_MEMORY = 200
@@ -37,6 +39,10 @@ class UsualShare:
             self._sends /= 2
             self._turned_away /= 2
 
+    def take(self, share: float) -> None:
+        """Take a share that was seen to be the same at any pace, in place of what was learned before."""
+        self._sends, self._turned_away = USUAL_MEMORY, share * USUAL_MEMORY
+
 
 class Evidence:
     """A sequential test (CUSUM): log-odds that more are turned away than usual. Below none they do not fall.
@@ -60,7 +66,7 @@ class Evidence:
 
     def weigh(self, let_in_before: int, usual: float) -> bool:
         """Take that one was turned away after so many that were not; say whether evidence begins with it."""
-        many = self._times * usual + self._excess
+        many = min(MOST_EXPECTED, self._times * usual + self._excess)
         before = self._score + let_in_before * log((1 - many) / (1 - usual))
         self._score = max(0.0, before) + log(many / usual)
         return before <= 0
