@@ -153,8 +153,8 @@ def read_answer(body: bytes) -> Outcome:
     """Read the body of a reply that says it succeeded; an empty or a cut one may be whole at the next try."""
     try:
         reply = _read_json(body)
-        if status := _status_within(reply):
-            return read_status(status, body, {})
+        if error := _error_within(reply, body):
+            return error
         choice = reply["choices"][0]
         message = choice["message"]
         content = message.get("content")
@@ -179,8 +179,8 @@ def read_embedding(body: bytes) -> Outcome:
     """Read the body of a reply to a request for the embedding of one text: its numbers, as `packed` text."""
     try:
         reply = _read_json(body)
-        if status := _status_within(reply):
-            return read_status(status, body, {})
+        if error := _error_within(reply, body):
+            return error
         given = reply["data"][0]["embedding"]
         numbers = unpacked(given) if isinstance(given, str) else array("f", given)
         usage = _usage(reply.get("usage"))
@@ -213,8 +213,8 @@ def read_likelihood(body: bytes, start: int) -> Outcome:
     """
     try:
         reply = _read_json(body)
-        if status := _status_within(reply):
-            return read_status(status, body, {})
+        if error := _error_within(reply, body):
+            return error
         told = reply["choices"][0].get("logprobs")
         usage = _usage(reply.get("usage"))
         if not told or "token_logprobs" not in told:  # some servers give those of what they write, and no others
@@ -242,11 +242,15 @@ def _read_json(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _status_within(reply: Any) -> int | None:
-    """Some servers say 200, and tell of an error within: then its status counts."""
-    error = None if reply.get("choices") else reply.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else None
+def _error_within(reply: Any, body: bytes) -> Outcome | None:
+    """Some servers say 200, and tell of an error within: then its status counts, if it has one."""
+    error = None if reply.get("choices") or reply.get("data") else reply.get("error")
+    if not error:
+        return None
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    if re.fullmatch("[45][0-9]{2}", code):
+        return read_status(int(code), body, {})
+    return Fault("error_reply", _detail(body), may_cost=True)
 
 
 def _apart(content: Any, message: Mapping[str, Any]) -> tuple[str, str | None]:

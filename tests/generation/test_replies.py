@@ -113,7 +113,8 @@ def test_an_error_said_with_status_200_counts_as_what_it_is() -> None:
     assert read_answer(said(400)) == Refused("http_400", "no | 400", unpaid=True)
     assert read_answer(said(429)) == Fault("http_429", "no | 429", turned_away=True)
     assert isinstance(read_answer(said(401)), Dead)
-    assert read_answer(said("odd")) == Fault("bad_json", said("odd").decode(), may_cost=True)
+    assert read_answer(said("503")) == Fault("http_503", "no | 503", turned_away=True)
+    assert read_answer(said("odd")) == Fault("error_reply", "no | odd", may_cost=True)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,13 @@ def test_reasoning_and_its_tokens_are_kept_apart(field: str) -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}
     body = json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}).encode()
     assert read_answer(body) == Answered("Four.", "stop", Usage(5, 9, 7), "Two and two …")
+
+
+@pytest.mark.parametrize("error", ["busy", {"message": "busy"}, {"message": "busy", "code": True}, {"code": 1e999}])
+def test_an_error_within_a_reply_that_has_no_status_is_worth_another_try(error: object) -> None:
+    outcome = read_answer(json.dumps({"error": error}).encode())
+    assert isinstance(outcome, Fault)
+    assert outcome.reason == "error_reply"
 
 
 def test_reasoning_within_the_answer_is_taken_out_of_it() -> None:
