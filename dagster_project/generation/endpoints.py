@@ -25,6 +25,7 @@ from urllib.request import getproxies, proxy_bypass
 from pydantic_core import to_json
 
 from dagster_project import __version__
+from dagster_project.errors import SteerworksError
 from dagster_project.generation.embedded import embedded_server
 from dagster_project.generation.embedded_likelihood import (
     TOKENIZE,
@@ -143,7 +144,8 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
     """Open a connection to a model's endpoint; the embedded one is started if it does not run yet.
 
     Raises:
-        SteerworksError: the key is not in the environment, or the embedded model is not installed.
+        SteerworksError: the key is not in the environment, its proxy cannot be used, or the embedded model is not
+            installed.
     """
     endpoint = models.endpoint_of(model)
     if endpoint.kind == "embedded":
@@ -197,7 +199,16 @@ def _headers(endpoint: Endpoint, api_key: str) -> CIMultiDict[str]:
 def _proxy(address: str) -> str | None:
     """Return the environment's proxy for an address: looked up once, and not for each request."""
     parts = urlsplit(address)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not proxy.startswith(("http://", "https://")):
+        raise SteerworksError(
+            f"the variable {parts.scheme}_proxy of the environment names a proxy that is none of HTTP, which {address} "
+            "cannot be asked through. Name another, or exempt the host in no_proxy."
+        )
+    return proxy
 
 
 def _certificates(address: str) -> ssl.SSLContext | bool:

@@ -293,6 +293,12 @@ def test_a_proxy_of_the_environment_is_used_unless_the_address_is_exempt(
         monkeypatch.setenv("no_proxy", "")
         answer_cell(lake, loopback_models("http://models.invalid/v1"), "m", BATCH, SilentProgress())
         assert proxy.stats()["requests"] == 2
+        monkeypatch.setenv("http_proxy", proxy.address.removesuffix("/v1").removeprefix("http://"))
+        answer_cell(lake, loopback_models("http://models.invalid/v1", revision="3"), "m", BATCH, SilentProgress())
+        assert proxy.stats()["requests"] == 4
+        monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+        with pytest.raises(SteerworksError, match=r"http_proxy .* names a proxy that is none of HTTP"):
+            answer_cell(lake, loopback_models("http://models.invalid/v1", revision="4"), "m", BATCH, SilentProgress())
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         answer_cell(lake, loopback_models(server.address, revision="2"), "m", BATCH, SilentProgress())
         assert server.stats()["requests"] == 2
