@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.lake import Lake
+from dagster_project.lake import Paths
 from dagster_project.releases.explaining import explain as find
 from dagster_project.releases.explaining import page
 from dagster_project.settings import Settings
@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Tell the whole history of a prompt, response, task or annotation; into a file as Markdown."""
     settings = Settings.from_environment()
-    history = find(Lake(settings.home.lake), settings, wanted)
+    history = find(Paths(settings.home.lake), settings, wanted)
     if as_json:
         print(json.dumps(asdict(history), indent=2, ensure_ascii=False, default=str))
     elif not sys.stdout.isatty():

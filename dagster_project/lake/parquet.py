@@ -11,9 +11,6 @@ import pyarrow.parquet as pq
 
 from dagster_project.whole_files import replacing
 
-# Arrow's own allocator keeps what it once had, some tens of MB in each of many processes.
-pa.set_memory_pool(pa.system_memory_pool())
-
 
 def write_parquet(path: Path, table: pa.Table, row_group_rows: int) -> None:
     """Write a table as a file, so many rows to a row group.

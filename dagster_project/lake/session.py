@@ -17,28 +17,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from dagster_project.lake.catalogue import TABLES
-from dagster_project.lake.store import Lake, Partition
+from dagster_project.lake.catalogue import TABLES, Table
+from dagster_project.lake.paths import Partition, Paths
 from dagster_project.project import PROJECT_ROOT
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
 STREAMED_ROWS = 16_384
 MEMORY_MEGABYTES = 1024
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SQL_TYPES = {"int8": "tinyint", "timestamp[us, tz=UTC]": "timestamptz", "string": "varchar", "binary": "blob"}
-"""Types of the lake that DuckDB does not know by Arrow's names."""
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 
 
@@ -116,25 +110,25 @@ class Session:
         self.connection.execute(f"set memory_limit = '{MEMORY_MEGABYTES} MiB'")
         self.connection.execute("set temp_directory = '" + str(spill).replace("'", "''") + "'")
 
-    def table(self, lake: Lake, table: str, partition: Partition | None = None, name: str | None = None) -> None:
+    def table(self, lake: Paths, table: str, partition: Partition | None = None, name: str | None = None) -> None:
         """Give a lake table, or one partition of it, as a view.
 
         Absent files give no rows, and columns that came into the table after a file was written are null in it.
         """
         view = _checked(name or table)
-        schema = TABLES[table].schema
-        parts = lake.parts(table, partition)
-        if not parts:
-            self.connection.execute(f"create or replace temp view {view} as {_no_rows(schema)}")
-            return
-        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
-        rows = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
-        if set(schema.names) - set(pq.read_schema(parts[0]).names):
-            rows = f"{_no_rows(schema)} union all by name {rows}"
+        described = TABLES[table]
+        rows = _no_rows(described)
+        if parts := lake.parts(table, partition):
+            files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
+            there = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
+            is_older = self.connection.sql(there).columns != described.column_names
+            rows = f"{rows} union all by name {there}" if is_older else there
         self.connection.execute(f"create or replace temp view {view} as {rows}")
 
     def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
         """Give rows from Python as a table."""
+        import pyarrow as pa  # noqa: PLC0415 - loads slowly
+
         arrow = rows if isinstance(rows, pa.Table) else rows.to_arrow()
         self.connection.register("incoming_rows", arrow)
         self.connection.execute(f"create or replace temp table {_checked(name)} as from incoming_rows")
@@ -170,9 +164,10 @@ class Session:
 
     def records(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the result of ``sql/<statement>.sql`` as dictionaries; for a few rows, at once."""
-        rows = self.rows(statement, parameters)
-        values = zip(*(_values(column) for column in rows.columns), strict=True)
-        return [dict(zip(rows.column_names, row, strict=True)) for row in values]
+        loaded = load_statement(statement)
+        found = self.connection.execute(loaded.text, _bound(loaded, parameters))
+        names = [name for name, *_ in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of ``sql/<statement>.sql`` as Arrow, types kept."""
@@ -184,18 +179,6 @@ class Session:
         return self.connection.sql(f"from {_checked(name)}").to_arrow_table()
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column as Python has it.
-
-    For moments, which DuckDB gives in microseconds, Arrow would import pandas, which takes longer than all else; and
-    pyarrow.compute to turn them into numbers.
-    """
-    if not pa.types.is_timestamp(column.type):
-        return list(column.to_pylist())
-    microseconds = [value for chunk in column.chunks for value in chunk.view(pa.int64()).to_pylist()]
-    return [None if value is None else EPOCH + timedelta(microseconds=value) for value in microseconds]
-
-
 def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return just the parameters that a statement names, so that steps can share one dictionary."""
     given = parameters or {}
@@ -204,18 +187,10 @@ def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[s
     return {name: given[name] for name in statement.parameters}
 
 
-def _no_rows(schema: pa.Schema) -> str:
-    """Return a query that gives a schema's columns, and no row."""
-    columns = ", ".join(f"null::{_sql_type(field.type)} as {field.name}" for field in schema)
+def _no_rows(table: Table) -> str:
+    """Return a query that gives a table's columns, and no row."""
+    columns = ", ".join(f"null::{column.type.sql} as {column.name}" for column in table.columns)
     return f"select {columns} where false"
-
-
-def _sql_type(arrow: pa.DataType) -> str:
-    if pa.types.is_list(arrow):
-        return f"{_sql_type(arrow.value_type)}[]"
-    if pa.types.is_struct(arrow):
-        return "struct(" + ", ".join(f"{field.name} {_sql_type(field.type)}" for field in arrow) + ")"
-    return SQL_TYPES.get(str(arrow), str(arrow))
 
 
 def _checked(name: str) -> str:

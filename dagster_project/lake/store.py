@@ -1,12 +1,12 @@
-"""The lake: tables as folders of Parquet files, ``lake/<table>/<dimension>=<key>/…/<part>.parquet``.
+"""The lake: tables that are written whole or not at all, and read back in their shape.
 
-Belongs here: paths, atomic writes, reads, content hashes. Does not belong here: what the
-tables mean (`catalogue`), or questions over them (`session` and `sql/`).
+Belongs here: atomic writes, reads, content hashes. Does not belong here: what the tables mean (`catalogue`), where they
+lie (`paths`), or questions over them (`session` and `sql/`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake.catalogue import TABLES, Table
 from dagster_project.lake.parquet import streaming_parquet, write_parquet
+from dagster_project.lake.paths import Partition, Paths
 
 if TYPE_CHECKING:
     import polars as pl
 
-Partition = Mapping[str, str]
 MADE_FROM = b"made_from"
 """The key in a Parquet file's own metadata."""
 
@@ -36,10 +36,8 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Lake:
+class Lake(Paths):
     """All tables under one folder."""
-
-    root: Path
 
     def write(
         self, table: str, partition: Partition, rows: pl.DataFrame | pa.Table, made_from: str | None = None
@@ -53,12 +51,12 @@ class Lake:
             ValueError: the rows lack a column, or hold a null where none may be.
         """
         described = self._described(table, "rebuilt")
-        return self._store(self._folder(described, partition) / "part.parquet", described, rows, made_from)
+        return self._store(self.folder(described, partition) / "part.parquet", described, rows, made_from)
 
     def add(self, table: str, partition: Partition, part: str, rows: pl.DataFrame | pa.Table) -> Written | None:
         """Add a part to a table that is only ever added to; return None if it is there already."""
         described = self._described(table, "added")
-        path = self._folder(described, partition) / f"{part}.parquet"
+        path = self.folder(described, partition) / f"{part}.parquet"
         return None if path.exists() else self._store(path, described, rows)
 
     @contextmanager
@@ -72,7 +70,7 @@ class Lake:
             ValueError: as `write`.
         """
         described = self._described(table, "added")
-        path = self._folder(described, partition) / f"{part}.parquet"
+        path = self.folder(described, partition) / f"{part}.parquet"
         with streaming_parquet(path, described.schema, numbers_as_steps=True) as write:
             yield lambda rows: write(_in_columns(described, rows)) if rows.num_rows else None
 
@@ -89,7 +87,7 @@ class Lake:
             ValueError: as `write`, or rows come out of order.
         """
         described = self._described(table, "rebuilt")
-        path = self._folder(described, partition) / "part.parquet"
+        path = self.folder(described, partition) / "part.parquet"
         schema = described.schema.with_metadata({MADE_FROM: made_from} if made_from else None)
         with streaming_parquet(path, schema) as write:
             last: tuple[object, ...] = ()
@@ -105,22 +103,6 @@ class Lake:
                     write(pa.Table.from_arrays(rows.select(described.column_names).columns, schema=schema))
 
             yield in_order
-
-    def parts(self, table: str, partition: Partition | None = None) -> list[Path]:
-        """Return the files of a partition, or of a whole table, sorted by path.
-
-        A partition may name only some dimensions: the others are then taken whole.
-        """
-        described = TABLES[table]
-        wanted = partition or {}
-        if unknown := set(wanted) - set(described.partitions):
-            raise ValueError(f"{table} is not partitioned by {sorted(unknown)}")
-        folders = "/".join(f"{name}={wanted.get(name, '*')}" for name in described.partitions)
-        return sorted((self.root / table).glob(f"{folders}/*.parquet"))
-
-    def exists(self, table: str, partition: Partition) -> bool:
-        """Say whether a partition has been written."""
-        return bool(self.parts(table, partition))
 
     def read(self, table: str, partition: Partition | None = None) -> pl.DataFrame:
         """Read a partition or a whole table; absent files read as no rows, columns newer than a file as nulls."""
@@ -156,11 +138,6 @@ class Lake:
         if described.parts != parts:
             raise ValueError(f"{table} is {described.parts}, not {parts}")
         return described
-
-    def _folder(self, table: Table, partition: Partition) -> Path:
-        if set(partition) != set(table.partitions):
-            raise ValueError(f"{table.name} is partitioned by {table.partitions}, not by {sorted(partition)}")
-        return self.root.joinpath(table.name, *(f"{name}={partition[name]}" for name in table.partitions))
 
     def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table, made_from: str | None = None) -> Written:
         shaped = in_shape(table, rows)

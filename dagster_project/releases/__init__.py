@@ -9,8 +9,9 @@ it describes itself (`card`, `changelog`, `croissant`, `manifest`), how it comes
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dagster_project.lazily import offering
 
 if TYPE_CHECKING:
     from dagster_project.releases.build import ReleaseReport, build_release
@@ -40,8 +41,7 @@ _MODULES = {
     "yank": "yanking",
     "yank_of_folder": "yanking",
 }
-"""Where each name comes from; who traces a row back need not wait for all that a build needs. None may be called as a
-module is."""
+"""Where each name comes from; who traces a row back need not wait for all that a build needs."""
 
 __all__ = [
     "Manifest",
@@ -62,8 +62,4 @@ __all__ = [
     "yank_of_folder",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = offering(__name__, _MODULES)

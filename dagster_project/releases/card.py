@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
 import yaml
 
 from dagster_project.lake import Session
+from dagster_project.lake.types import TIME, ListOf, Struct, Type
 from dagster_project.releases.exporters import Exported
 from dagster_project.releases.exporters.formats import label_names
 from dagster_project.releases.inputs import ReleaseInputs
@@ -24,6 +24,9 @@ from dagster_project.releases.raters import Raters, share_of_models
 from dagster_project.releases.shapes import release_shapes
 from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import ReleaseSpec, Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
 CONFIGURATIONS = ("data", "preference", "annotations")
@@ -51,7 +54,8 @@ def data_card(
     environment = Environment(  # noqa: S701 - the output is Markdown, and cells are escaped by `cell`
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"figure": figure, "count": count, "cell": cell, "type_name": type_name}
+    filters: dict[str, Callable[..., str]] = {"figure": figure, "count": count, "cell": cell, "type_name": type_name}
+    environment.filters |= filters
     rubric = settings.rubric_of(inputs.campaigns[0])
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         front_matter=front_matter(spec, files, exported, raters, simulated),
@@ -134,13 +138,13 @@ def cell(value: Any) -> str:
     return " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
-def type_name(arrow: pa.DataType) -> str:
-    """Return an Arrow type as a reader of the card knows it."""
-    if pa.types.is_list(arrow):
-        return f"list of {type_name(arrow.value_type)}"
-    if pa.types.is_struct(arrow):
-        return "{" + ", ".join(field.name for field in arrow) + "}"
-    return "timestamp (UTC)" if pa.types.is_timestamp(arrow) else str(arrow)
+def type_name(kind: Type) -> str:
+    """Return a column's type as a reader of the card knows it."""
+    if isinstance(kind, ListOf):
+        return f"list of {type_name(kind.item)}"
+    if isinstance(kind, Struct):
+        return "{" + ", ".join(name for name, _ in kind.fields) + "}"
+    return "timestamp (UTC)" if kind == TIME else str(kind)
 
 
 def _size_category(rows: int) -> str:

@@ -16,9 +16,9 @@ from dagster_project.releases.changelog import changelog, first_changelog
 from dagster_project.releases.croissant import CROISSANT, croissant
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.exporters import write_exports
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.hidden_folder import HiddenFolder
 from dagster_project.releases.manifest import (
-    MANIFEST,
     Manifest,
     ReleaseFile,
     RubricSummary,

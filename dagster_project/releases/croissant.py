@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from dagster_project.lake import Column
+from dagster_project.lake.types import BOOL, INT8, INT16, INT32, INT64, TIME, ListOf, Struct, Type
 from dagster_project.releases.manifest import ReleaseFile
 from dagster_project.releases.shapes import Shape, release_shapes
 from dagster_project.releases.splits import SPLITS
@@ -133,24 +132,24 @@ def _field(records: str, path: str, column: Column) -> dict[str, Any]:
         "name": column.name,
         "description": column.meaning,
     }
-    if not pa.types.is_list(column.type):
+    if not (isinstance(column.type, ListOf) and isinstance(column.type.item, Struct)):
         return {**known, "dataType": _data_type(column.type), "source": source}
     parts = [
         {
             "@type": "cr:Field",
-            "@id": f"{records}/{column.name}/{part.name}",
-            "name": part.name,
-            "dataType": _data_type(part.type),
-            "source": {**source, "transform": {"jsonPath": part.name}},
+            "@id": f"{records}/{column.name}/{name}",
+            "name": name,
+            "dataType": _data_type(kind),
+            "source": {**source, "transform": {"jsonPath": name}},
         }
-        for part in column.type.value_type
+        for name, kind in column.type.item.fields
     ]
     return {**known, "repeated": True, "subField": parts}
 
 
-def _data_type(arrow: pa.DataType) -> str:
-    if pa.types.is_integer(arrow):
+def _data_type(kind: Type) -> str:
+    if kind in (INT8, INT16, INT32, INT64):
         return "sc:Integer"
-    if pa.types.is_boolean(arrow):
+    if kind == BOOL:
         return "sc:Boolean"
-    return "sc:DateTime" if pa.types.is_timestamp(arrow) else "sc:Text"
+    return "sc:DateTime" if kind == TIME else "sc:Text"

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from dagster_project.lake import Session
-from dagster_project.releases.folders import SPLIT_TABLES, columns_of, open_table
+from dagster_project.releases.folders import SPLIT_TABLES, open_table, split_files
 from dagster_project.releases.manifest import Manifest
 from dagster_project.releases.shapes import SPREAD
+from dagster_project.releases.splits import SPLITS
 
 CHANGES = ("added", "removed", "changed", "kept")
 SIDES = ("older", "newer")
@@ -123,8 +125,8 @@ def difference(older: Folder, newer: Folder, listed: int, spill: Path) -> Differ
 
 def _common(older: Folder, newer: Folder) -> dict[str, list[str]]:
     """Return for each table the columns that both have with the same type, in the older one's order."""
-    before = {table: columns_of(older.path, table) for table in SPLIT_TABLES}
-    after = {table: columns_of(newer.path, table) for table in SPLIT_TABLES}
+    before = {table: _columns_of(older.path, table) for table in SPLIT_TABLES}
+    after = {table: _columns_of(newer.path, table) for table in SPLIT_TABLES}
     return {
         table: [name for name, kind in columns.items() if after[table].get(name) == kind]
         for table, columns in before.items()
@@ -132,10 +134,16 @@ def _common(older: Folder, newer: Folder) -> dict[str, list[str]]:
 
 
 def _columns(older: Folder, newer: Folder, table: str) -> tuple[dict[str, list[str]], ...]:
-    before, after = columns_of(older.path, table), columns_of(newer.path, table)
+    before, after = _columns_of(older.path, table), _columns_of(newer.path, table)
     retyped = [name for name in before if name in after and before[name] != after[name]]
     gone = [name for name in before if name not in after]
     return {table: gone}, {table: [name for name in after if name not in before]}, {table: retyped}
+
+
+def _columns_of(folder: Path, table: str) -> dict[str, str]:
+    """Return the columns of a table that has splits, name to Arrow type."""
+    schema = pq.read_schema(split_files(folder, table)[SPLITS[0]])
+    return {field.name: str(field.type) for field in schema}
 
 
 def _named(found: Iterable[Mapping[str, list[str]]]) -> dict[str, list[str]]:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.errors import SteerworksError
-from dagster_project.lake import Lake, Session
+from dagster_project.lake import Paths, Session
 from dagster_project.releases.folders import built_versions, open_table
 from dagster_project.settings import Settings
+from dagster_project.settings.attribute_names import attribute_names
 
 Row = dict[str, Any]
 TEMPLATE = Path(__file__).with_name("history.md.jinja")
@@ -47,7 +48,7 @@ class History:
     releases: list[Row] = field(default_factory=list)
 
 
-def explain(lake: Lake, settings: Settings, wanted: str) -> History:
+def explain(lake: Paths, settings: Settings, wanted: str) -> History:
     """Return the history of an id.
 
     An annotation is named by its task, response and annotator: ``t-…@r-…@a-…``.
@@ -101,7 +102,7 @@ def _of_annotation(found: History | None, wanted: str, response: str, annotator:
 class _Finder:
     """Looks one id up."""
 
-    lake: Lake
+    lake: Paths
     settings: Settings
     session: Session
     id: str
@@ -168,7 +169,7 @@ class _Finder:
                 "campaign": campaign,
                 **{name: responses[0][name] for name in ("prompt_id", "vendor", "guideline_version", "annotators")},
                 **{name: responses[0][name] for name in ("messages", "source", "source_licence", "completion_model")},
-                "closed": bool(self.lake.rows("campaign_closings", {"campaign": campaign})),
+                "closed": self.lake.exists("campaign_closings", {"campaign": campaign}),
                 "responses": responses,
                 "preference": preferences.get(task_id),
                 "orders": [order for order in orders if order["task_id"] == task_id],
@@ -190,7 +191,7 @@ class _Finder:
     def _attributes(self, campaign: str) -> list[str]:
         """Return the attributes' names; none if the campaign is configured no more."""
         try:
-            return self.settings.rubric_of(campaign).names
+            return attribute_names(self.settings.folder, campaign)
         except SteerworksError:
             return []
 

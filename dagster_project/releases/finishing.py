@@ -9,10 +9,11 @@ from __future__ import annotations
 from dagster_project.errors import SteerworksError, listed
 from dagster_project.identity import file_sha256
 from dagster_project.lake import Lake
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.hidden_folder import HiddenFolder, give_name
 from dagster_project.releases.kept_inputs import keep_inputs
 from dagster_project.releases.lock import Lock, differences, lock_path, locked_configuration, write_lock
-from dagster_project.releases.manifest import MANIFEST, Manifest
+from dagster_project.releases.manifest import Manifest
 from dagster_project.releases.order import Order
 from dagster_project.releases.versions import proposal
 

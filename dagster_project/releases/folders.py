@@ -7,17 +7,14 @@ Belongs here: opening the tables of release folders in a session. Does not belon
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from dagster_project.lake import Session
-from dagster_project.releases.manifest import MANIFEST, read_manifest
 from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import Home
-from dagster_project.settings.releases import VERSION_PATTERN
+from dagster_project.settings.version_names import VERSION_PATTERN
 
+MANIFEST = "manifest.json"
 SPLIT_TABLES = ("data", "preference", "annotations")
 PROVENANCE = ("models", "prompts", "exclusions", "tasks")
 
@@ -37,22 +34,9 @@ def built_versions(home: Home) -> list[str]:
     return sorted((name for name in found if re.fullmatch(VERSION_PATTERN, name)), key=version_order)
 
 
-def ancestors(home: Home, parent: str | None) -> Iterator[str]:
-    """Yield a release's parent, its parent and so on, as far as they are in the home."""
-    while parent is not None and (home.releases / parent / MANIFEST).exists():
-        yield parent
-        parent = read_manifest(home.releases / parent).parent
-
-
 def split_files(folder: Path, table: str) -> dict[str, Path]:
     """Return the file of each split of a table that has splits."""
     return {split: folder / table / f"{split}.parquet" for split in SPLITS}
-
-
-def columns_of(folder: Path, table: str) -> dict[str, str]:
-    """Return the columns of a table that has splits, name to Arrow type."""
-    schema = pq.read_schema(split_files(folder, table)[SPLITS[0]])
-    return {field.name: str(field.type) for field in schema}
 
 
 def open_table(session: Session, name: str, folder: Path, table: str) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake, Session
 from dagster_project.quality import outdated
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.inputs import MADE_TABLES, READ_TABLES, ReleaseInputs
 from dagster_project.releases.licensing import Finding, refused
-from dagster_project.releases.manifest import MANIFEST
 from dagster_project.releases.shapes import WORKING_COLUMNS, release_shapes
 from dagster_project.settings import ReleaseSpec, Settings
 from dagster_project.vendors import frozen_rubric

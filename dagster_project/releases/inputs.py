@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from dagster_project.lake import TABLES, Lake, Partition, Session
-from dagster_project.releases.folders import ancestors
+from dagster_project.releases.manifest import ancestors
 from dagster_project.releases.split_check import open_clusters
 from dagster_project.releases.splits import Cluster, choose_sides, settled_by
 from dagster_project.settings import Pairing, ReleaseSpec, Settings

@@ -20,9 +20,9 @@ from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake import Lake
 from dagster_project.releases.code_version import code_version
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.inputs import ReleaseInputs
 from dagster_project.releases.licensing import KnownTerms
-from dagster_project.releases.manifest import MANIFEST
 from dagster_project.settings import (
     AgreementPolicy,
     Campaign,

@@ -7,6 +7,7 @@ here: how the files are made.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import file_sha256
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.raters import Raters
 from dagster_project.releases.row_groups import RowGroup, broken_rows, describe_row_groups
-
-MANIFEST = "manifest.json"
+from dagster_project.settings import Home
 
 
 class _Frozen(BaseModel):
@@ -123,6 +124,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise SteerworksError(f"{path}: missing; {folder} is not a whole release.") from None
     except ValidationError as error:
         raise SteerworksError(f"{path}: not the manifest of a release ({error.error_count()} problems).") from None
+
+
+def ancestors(home: Home, parent: str | None) -> Iterator[str]:
+    """Yield a release's parent, its parent and so on, as far as they are in the home."""
+    while parent is not None and (home.releases / parent / MANIFEST).exists():
+        yield parent
+        parent = read_manifest(home.releases / parent).parent
 
 
 def verify(folder: Path) -> list[str]:

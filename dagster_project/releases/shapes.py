@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from dagster_project.lake import Column
-from dagster_project.lake.catalogue import MESSAGES, PREFERENCES, SCORES, STRING, TIME
+from dagster_project.lake.catalogue import arrow_schema
+from dagster_project.lake.types import BOOL, INT8, INT64, MESSAGES, PREFERENCES, STRING, TIME
 from dagster_project.releases.splits import SPLITS
 from dagster_project.settings import Rubric
 
@@ -34,7 +35,7 @@ class Shape:
     @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of its files."""
-        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+        return arrow_schema(self.columns)
 
     @property
     def paths(self) -> list[str]:
@@ -80,14 +81,14 @@ def with_attributes(rows: pl.DataFrame, ratings: str, rubric: Rubric, suffix: st
 def _ratings(rubric: Rubric) -> tuple[Column, ...]:
     scale = f"{rubric.scale.lowest} to {rubric.scale.highest}"
     return tuple(
-        Column(attribute.name, SCORES.value_type, f"{scale}. {attribute.description}", nullable=True)
+        Column(attribute.name, INT8, f"{scale}. {attribute.description}", nullable=True)
         for attribute in rubric.attributes
     )
 
 
 def _spreads(rubric: Rubric) -> tuple[Column, ...]:
     return tuple(
-        Column(name + SPREAD, SCORES.value_type, f"highest minus lowest {name} of the annotators kept", nullable=True)
+        Column(name + SPREAD, INT8, f"highest minus lowest {name} of the annotators kept", nullable=True)
         for name in rubric.names
     )
 
@@ -114,9 +115,9 @@ def _data(rubric: Rubric) -> tuple[Column, ...]:
         Column("model", STRING, "who wrote the response; null if unknown", nullable=True),
         _VENDOR,
         Column("messages", MESSAGES, "the conversation up to the response"),
-        Column("n_annotators", pa.int8(), "annotators behind the ratings"),
+        Column("n_annotators", INT8, "annotators behind the ratings"),
         *_spreads(rubric),
-        Column("simulated", pa.bool_(), "a rating behind it was made by a program that rates by dice"),
+        Column("simulated", BOOL, "a rating behind it was made by a program that rates by dice"),
     )
 
 
@@ -127,14 +128,14 @@ def _annotations(rubric: Rubric) -> tuple[Column, ...]:
         Column("annotator", STRING, "pseudonym of the annotator"),
         _VENDOR,
         _CAMPAIGN,
-        Column("round", pa.int8(), "the order that it answers, from 1; later ones are top-ups"),
-        Column("position", pa.int8(), "place of the response in shown order, from 1"),
+        Column("round", INT8, "the order that it answers, from 1; later ones are top-ups"),
+        Column("position", INT8, "place of the response in shown order, from 1"),
         _GUIDELINE,
         *_ratings(rubric),
         Column("stage", STRING, "the stage that decided; `kept` if it stands behind the published rating"),
         Column("reason", STRING, "why it left; null if kept", nullable=True),
         Column("submitted_at", TIME, "when the annotator submitted, by the vendor's clock"),
-        Column("simulated", pa.bool_(), "made by a program that rates by dice"),
+        Column("simulated", BOOL, "made by a program that rates by dice"),
     )
 
 
@@ -142,7 +143,7 @@ _PREFERENCE = (
     _FLAT_PROMPT,
     Column("response_1", STRING, "the response shown first"),
     Column("response_2", STRING, "the response shown second"),
-    Column("preference_strength", pa.int8(), "-3..-1: the first is better; 1..3: the second is better"),
+    Column("preference_strength", INT8, "-3..-1: the first is better; 1..3: the second is better"),
     Column("preference_statement", STRING, "a retained annotator's reason; null if none", nullable=True),
     _TASK_ID,
     Column("response_id_1", STRING, "the response shown first"),
@@ -159,9 +160,9 @@ _MODELS = (
     Column("revision", STRING, "the weights' revision", nullable=True),
     Column("parameters", STRING, "sampling parameters and system prompt, as JSON", nullable=True),
     Column("licence", STRING, "its licence on the day of the answer", nullable=True),
-    Column("outputs_may_train", pa.bool_(), "whether its terms let outputs train other models", nullable=True),
-    Column("in_tasks", pa.int64(), "responses (for turns: prompts) in the campaigns' tasks"),
-    Column("in_release", pa.int64(), "of these, in the release"),
+    Column("outputs_may_train", BOOL, "whether its terms let outputs train other models", nullable=True),
+    Column("in_tasks", INT64, "responses (for turns: prompts) in the campaigns' tasks"),
+    Column("in_release", INT64, "of these, in the release"),
 )
 
 _PROMPTS = (
@@ -172,7 +173,7 @@ _PROMPTS = (
     Column("completion_model", STRING, "who wrote the assistant turns; null if there are none", nullable=True),
     Column("completion_licence", STRING, "that model's licence", nullable=True),
     Column("messages", MESSAGES, "the conversation up to the response"),
-    Column("tasks", pa.int64(), "tasks of the release that show it"),
+    Column("tasks", INT64, "tasks of the release that show it"),
 )
 
 _EXCLUSIONS = (
@@ -186,7 +187,7 @@ _EXCLUSIONS = (
     Column("response_id", STRING, "the response", nullable=True),
     Column("model", STRING, "the model", nullable=True),
     Column("annotator", STRING, "the annotator's pseudonym", nullable=True),
-    Column("rows", pa.int64(), "how many there are of exactly this"),
+    Column("rows", INT64, "how many there are of exactly this"),
 )
 
 _TASKS = (
@@ -196,14 +197,14 @@ _TASKS = (
     _SPLIT,
     _VENDOR,
     _GUIDELINE,
-    Column("responses", pa.int8(), "responses shown together"),
-    Column("annotators_ordered", pa.int8(), "annotators ordered in the first round"),
-    Column("annotators", pa.int8(), "annotators who rated it"),
-    Column("annotators_kept", pa.int8(), "annotators behind its published ratings"),
-    Column("published", pa.bool_(), "it is in the release"),
+    Column("responses", INT8, "responses shown together"),
+    Column("annotators_ordered", INT8, "annotators ordered in the first round"),
+    Column("annotators", INT8, "annotators who rated it"),
+    Column("annotators_kept", INT8, "annotators behind its published ratings"),
+    Column("published", BOOL, "it is in the release"),
     Column("stage", STRING, "the stage that its annotations came furthest to; `kept` if published"),
     Column("reason", STRING, "why it is not published", nullable=True),
-    Column("preference", pa.int8(), "the preference; null if there is none", nullable=True),
+    Column("preference", INT8, "the preference; null if there is none", nullable=True),
     Column(
         "preference_reason",
         STRING,

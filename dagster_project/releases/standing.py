@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dagster_project.errors import SteerworksError, listed
 from dagster_project.identity import digest, file_sha256
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.kept_inputs import keep_inputs
 from dagster_project.releases.lock import Lock, differences, locked_configuration, write_lock
-from dagster_project.releases.manifest import MANIFEST, Manifest, read_manifest, verify
+from dagster_project.releases.manifest import Manifest, read_manifest, verify
 from dagster_project.releases.order import Order
 from dagster_project.releases.versions import proposal
 

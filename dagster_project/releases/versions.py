@@ -15,7 +15,7 @@ from dagster_project.releases.licensing import known_terms
 from dagster_project.releases.lock import lock_path, locked_inputs, read_lock
 from dagster_project.releases.yanking import yank_path
 from dagster_project.settings import Settings, base_version
-from dagster_project.settings.releases import VERSION_PATTERN
+from dagster_project.settings.version_names import VERSION_PATTERN
 
 
 def checked_version(version: str) -> str:

@@ -11,22 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster_project.errors import SteerworksError
+from dagster_project.lazily import offering
 from dagster_project.project import PROJECT_ROOT
-from dagster_project.settings.agreement import AgreementPolicy, TrustRules
-from dagster_project.settings.automation import AutomationFile
-from dagster_project.settings.campaigns import Campaign, CampaignsFile, Pairing
-from dagster_project.settings.curation import Completion, CurationFile, Selection
 from dagster_project.settings.home import Home
-from dagster_project.settings.licences import LicencesFile
-from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
-from dagster_project.settings.personal_data import PersonalDataFile
-from dagster_project.settings.publishing import PublishingFile
-from dagster_project.settings.releases import ExportName, ReleaseSpec, base_version
-from dagster_project.settings.rubric import Rubric
-from dagster_project.settings.vendors import LabelStudioServer, Vendor, VendorsFile
-from dagster_project.settings.yaml_file import load_model
+from dagster_project.settings.version_names import base_version
+
+if TYPE_CHECKING:
+    from dagster_project.settings.agreement import AgreementPolicy, TrustRules
+    from dagster_project.settings.automation import AutomationFile
+    from dagster_project.settings.campaigns import Campaign, Pairing
+    from dagster_project.settings.curation import Completion, CurationFile, Selection
+    from dagster_project.settings.licences import LicencesFile
+    from dagster_project.settings.models import BatchMode, Endpoint, ModelsFile, ModelSpec, Terms
+    from dagster_project.settings.personal_data import PersonalDataFile
+    from dagster_project.settings.publishing import PublishingFile
+    from dagster_project.settings.releases import ExportName, ReleaseSpec
+    from dagster_project.settings.rubric import Rubric
+    from dagster_project.settings.vendors import LabelStudioServer, Vendor, VendorsFile
+    from dagster_project.settings.yaml_file import Model
 
 __all__ = [
     "PROJECT_ROOT",
@@ -57,6 +62,34 @@ __all__ = [
     "base_version",
 ]
 
+_MODULES = {
+    "AgreementPolicy": "agreement",
+    "AutomationFile": "automation",
+    "BatchMode": "models",
+    "Campaign": "campaigns",
+    "Completion": "curation",
+    "CurationFile": "curation",
+    "Endpoint": "models",
+    "ExportName": "releases",
+    "LabelStudioServer": "vendors",
+    "LicencesFile": "licences",
+    "ModelSpec": "models",
+    "ModelsFile": "models",
+    "Pairing": "campaigns",
+    "PersonalDataFile": "personal_data",
+    "PublishingFile": "publishing",
+    "ReleaseSpec": "releases",
+    "Rubric": "rubric",
+    "Selection": "curation",
+    "Terms": "models",
+    "TrustRules": "agreement",
+    "Vendor": "vendors",
+    "VendorsFile": "vendors",
+}
+"""The shape of each file is imported when the file is read: building shapes takes longer than reading most files."""
+
+__getattr__ = offering(__name__, _MODULES)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,17 +107,23 @@ class Settings:
     @cached_property
     def models(self) -> ModelsFile:
         """Endpoints and models."""
-        return load_model(self.folder / "models.yaml", ModelsFile)
+        from dagster_project.settings.models import ModelsFile
+
+        return _load(self.folder / "models.yaml", ModelsFile)
 
     @cached_property
     def vendors(self) -> VendorsFile:
         """Annotation vendors."""
-        return load_model(self.folder / "vendors.yaml", VendorsFile)
+        from dagster_project.settings.vendors import VendorsFile
+
+        return _load(self.folder / "vendors.yaml", VendorsFile)
 
     @cached_property
     def curation(self) -> CurationFile:
         """Which prompts enter; the models that it names are checked against `models.yaml`."""
-        curation = load_model(self.folder / "curation.yaml", CurationFile).within(self.folder)
+        from dagster_project.settings.curation import CurationFile
+
+        curation = _load(self.folder / "curation.yaml", CurationFile).within(self.folder)
         models = self.models.for_curation().models
         for key, slug in curation.models_named().items():
             self._require_models(f"curation.yaml: {key}", (slug,), models)
@@ -98,29 +137,39 @@ class Settings:
     @cached_property
     def licences(self) -> LicencesFile:
         """Which licences and terms may meet in a release; the project's own rules where the folder has none."""
+        from dagster_project.settings.licences import LicencesFile
+
         own = self.folder / "licences.yaml"
-        return load_model(own if own.exists() else PROJECT_ROOT / "config" / "licences.yaml", LicencesFile)
+        return _load(own if own.exists() else PROJECT_ROOT / "config" / "licences.yaml", LicencesFile)
 
     @cached_property
     def personal_data(self) -> PersonalDataFile:
         """What counts as personal data; the project's own rules where the folder has none."""
+        from dagster_project.settings.personal_data import PersonalDataFile
+
         own = self.folder / "personal_data.yaml"
-        return load_model(own if own.exists() else PROJECT_ROOT / "config" / "personal_data.yaml", PersonalDataFile)
+        return _load(own if own.exists() else PROJECT_ROOT / "config" / "personal_data.yaml", PersonalDataFile)
 
     @cached_property
     def automation(self) -> AutomationFile:
         """Schedules and their budgets."""
-        return load_model(self.folder / "automation.yaml", AutomationFile)
+        from dagster_project.settings.automation import AutomationFile
+
+        return _load(self.folder / "automation.yaml", AutomationFile)
 
     @cached_property
     def publishing(self) -> PublishingFile:
         """Where releases are published."""
-        return load_model(self.folder / "publishing.yaml", PublishingFile)
+        from dagster_project.settings.publishing import PublishingFile
+
+        return _load(self.folder / "publishing.yaml", PublishingFile)
 
     @cached_property
     def campaigns(self) -> dict[str, Campaign]:
         """Campaigns by slug; their vendors and models are checked to exist."""
-        campaigns = load_model(self.folder / "campaigns.yaml", CampaignsFile).campaigns
+        from dagster_project.settings.campaigns import CampaignsFile
+
+        campaigns = _load(self.folder / "campaigns.yaml", CampaignsFile).campaigns
         for slug, campaign in campaigns.items():
             if campaign.vendor not in self.vendors.vendors:
                 raise SteerworksError(
@@ -158,11 +207,15 @@ class Settings:
 
     def rubric_of(self, campaign: str) -> Rubric:
         """Return the rubric of a campaign."""
-        return load_model(self.folder / self.campaign(campaign).rubric, Rubric)
+        from dagster_project.settings.rubric import Rubric
+
+        return _load(self.folder / self.campaign(campaign).rubric, Rubric)
 
     def policy_of(self, campaign: str) -> AgreementPolicy:
         """Return the agreement policy of a campaign."""
-        return load_model(self.folder / self.campaign(campaign).policy, AgreementPolicy)
+        from dagster_project.settings.agreement import AgreementPolicy
+
+        return _load(self.folder / self.campaign(campaign).policy, AgreementPolicy)
 
     def release_path(self, version: str) -> Path:
         """Return the file that describes a release; a candidate is described by its base version's."""
@@ -170,7 +223,9 @@ class Settings:
 
     def release(self, version: str) -> ReleaseSpec:
         """Return what goes into a release."""
-        spec = load_model(self.release_path(version), ReleaseSpec)
+        from dagster_project.settings.releases import ReleaseSpec
+
+        spec = _load(self.release_path(version), ReleaseSpec)
         for slug in spec.campaigns:
             self.campaign(slug)
         return spec
@@ -199,3 +254,9 @@ class Settings:
                 f"{self.folder}/{where} names models that models.yaml does not have: {', '.join(unknown)}. "
                 f"It has: {', '.join(sorted(models))}."
             )
+
+
+def _load(path: Path, shape: type[Model]) -> Model:
+    from dagster_project.settings.yaml_file import load_model
+
+    return load_model(path, shape)

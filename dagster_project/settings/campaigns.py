@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from dagster_project.settings.attribute_names import RUBRIC_FILE
 from dagster_project.settings.slugs import Slug
 from dagster_project.settings.yaml_file import Strict
 
@@ -52,7 +53,7 @@ class Campaign(Strict):
     repeat_share: float = Field(default=0, ge=0, le=0.5, description="of the tasks, shown a second time as a control")
     gold: str | None = Field(default=None, description="file of tasks whose ratings are known, from the project's root")
     max_usd: float | None = Field(default=None, gt=0, description="what all orders together may cost")
-    rubric: str = Field(default="rubric.yaml", description="file in the configuration folder")
+    rubric: str = Field(default=RUBRIC_FILE, description="file in the configuration folder")
     policy: str = Field(default="agreement.yaml", description="file in the configuration folder")
 
     @property

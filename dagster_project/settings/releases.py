@@ -7,9 +7,9 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, StringConstraints
 
 from dagster_project.settings.slugs import Slug
+from dagster_project.settings.version_names import VERSION_PATTERN
 from dagster_project.settings.yaml_file import Strict
 
-VERSION_PATTERN = r"^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-rc\.[1-9]\d*)?$"
 Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN)]
 ExportName = Literal["helpsteer2", "helpsteer3", "pairs", "nemo-rl", "nemo-aligner", "axolotl", "annotators"]
 EXPORT_NAMES: tuple[ExportName, ...] = get_args(ExportName)
@@ -28,8 +28,3 @@ class ReleaseSpec(Strict):
     exports: tuple[ExportName, ...] = Field(
         default=EXPORT_NAMES, description="shapes for trainers; each repeats all text once more"
     )
-
-
-def base_version(version: str) -> str:
-    """Return the version a candidate stands for: ``v1.2.0`` of ``v1.2.0-rc.3``."""
-    return version.partition("-rc.")[0]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.lake.store import in_shape
+from dagster_project.lake.types import Scalar
 
 PREFERENCES = pl.DataFrame(
     {
@@ -113,6 +114,18 @@ def test_every_origin_names_a_column_of_the_catalogue() -> None:
         for column in table.columns:
             assert set(column.origin) <= columns, f"{table.name}.{column.name}"
         assert set(table.grain) <= set(table.column_names)
+
+
+def test_types_are_called_as_arrow_calls_them_and_come_back_from_duckdb() -> None:
+    kinds = {column.type for table in TABLES.values() for column in table.columns}
+    assert {str(kind) for kind in kinds} == {str(kind.arrow) for kind in kinds}
+    with Session() as session:
+        for kind in kinds:
+            session.connection.execute(f"create or replace temp table one as select null::{kind.sql} as value")
+            assert pa.types.is_list(session.arrow("one")["value"].type) == pa.types.is_list(kind.arrow)
+            assert session.arrow("one").cast(pa.schema({"value": kind.arrow})).num_rows == 1
+            if isinstance(kind, Scalar):
+                assert session.arrow("one")["value"].type == kind.arrow
 
 
 def test_a_session_takes_rows_from_python_and_refuses_names_that_are_none() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from dagster_project.errors import SteerworksError
-from dagster_project.settings.yaml_file import read_yaml
+from dagster_project.settings.yaml_text import read_yaml
 
 SHIPPED = Path(__file__).parents[1] / "rules"
 SHOWN = 60

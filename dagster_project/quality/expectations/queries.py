@@ -10,22 +10,8 @@ import re
 from functools import cache
 
 import duckdb
-import pyarrow as pa
 
 from dagster_project.lake import TABLES, Session
-
-_SQL_NAMES = {
-    pa.string(): "varchar",
-    pa.bool_(): "boolean",
-    pa.int8(): "tinyint",
-    pa.int16(): "smallint",
-    pa.int32(): "integer",
-    pa.int64(): "bigint",
-    pa.float32(): "float",
-    pa.float64(): "double",
-    pa.timestamp("us", tz="UTC"): "timestamptz",
-    pa.binary(): "blob",
-}
 
 
 def require_query(table: str, query: str) -> None:
@@ -54,15 +40,6 @@ def _empty_tables() -> Session:
     """
     session = Session()
     for table in TABLES.values():
-        columns = ", ".join(f'"{column.name}" {_sql_type(column.type)}' for column in table.columns)
+        columns = ", ".join(f'"{column.name}" {column.type.sql}' for column in table.columns)
         session.connection.execute(f"create temp table {table.name} ({columns})")
     return session
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind)
-        return f"struct({fields})"
-    return _SQL_NAMES[kind]

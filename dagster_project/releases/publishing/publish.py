@@ -17,8 +17,9 @@ from typing import Literal
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import Lake
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.gate import Unmet
-from dagster_project.releases.manifest import MANIFEST, read_manifest
+from dagster_project.releases.manifest import read_manifest
 from dagster_project.releases.publishing.hub import HubRepository, TryAgainError
 from dagster_project.releases.publishing.refusing import reasons_against
 from dagster_project.releases.versions import checked_version

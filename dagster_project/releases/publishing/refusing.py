@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from dagster_project.identity import file_sha256
 from dagster_project.lake import Lake, Session
+from dagster_project.releases.folders import MANIFEST
 from dagster_project.releases.gate import Unmet, refusals
 from dagster_project.releases.inputs import find_inputs, open_inputs
 from dagster_project.releases.licensing import findings, known_terms
 from dagster_project.releases.lock import Lock, differences, locked_inputs, read_lock
-from dagster_project.releases.manifest import MANIFEST, publication_refusals, read_manifest, verify
+from dagster_project.releases.manifest import publication_refusals, read_manifest, verify
 from dagster_project.releases.splits import SPLITS
 from dagster_project.releases.yanking import read_yank
 from dagster_project.settings import Settings

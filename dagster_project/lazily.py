@@ -1,0 +1,31 @@
+"""Packages that offer names without importing where these come from.
+
+Belongs here: the `__getattr__` of such a package. Does not belong here: what any package offers.
+
+Who asks a package for one thing need not wait until all else in it has loaded: a code location is loaded by every run,
+and some commands answer in less time than others take to load.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def offering(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package.
+
+    ``modules`` says for each name in which of the package's modules it stands; none may be called as a module is.
+    """
+
+    def offered(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package} has no attribute {name}")
+        found = getattr(import_module(f"{package}.{modules[name]}"), name)
+        # From now on it is there like any other name.
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return offered
