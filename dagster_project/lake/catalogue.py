@@ -54,7 +54,8 @@ class Table:
     """One table: a folder of Parquet files, one folder deep for each partition dimension.
 
     ``parts`` says whether a partition is one file that is made again (``rebuilt``) or a set of
-    files that is only ever added to (``added``).
+    files that is only ever added to (``added``). ``sought`` names the ids by which single rows are looked up though
+    the table is not sorted by them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Table:
     meaning: str
     columns: tuple[Column, ...]
     parts: str = "rebuilt"
+    sought: tuple[str, ...] = ()
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -111,8 +113,9 @@ def _table(
     meaning: str,
     *columns: Column,
     parts: str = "rebuilt",
+    sought: tuple[str, ...] = (),
 ) -> None:
-    TABLES[name] = Table(name, asset, partitions, grain, meaning, columns, parts)
+    TABLES[name] = Table(name, asset, partitions, grain, meaning, columns, parts, sought)
 
 
 _table(
@@ -131,6 +134,7 @@ _table(
     Column("messages", MESSAGES, "the user's turns, or the conversation if so configured; ends with the user"),
     Column("extra", STRING, "the delivered row's other fields, as JSON", nullable=True),
     Column("defect", STRING, "the rule that the row breaks", nullable=True),
+    sought=("prompt_id",),
 )
 
 _table(
@@ -323,6 +327,7 @@ _table(
     Column("attempts", INT16, "requests sent for this answer"),
     Column("seconds", FLOAT64, "from request to answer", nullable=True),
     Column("answered_at", TIME, "when the answer was written down; null if there is none to keep", nullable=True),
+    sought=("response_id",),
 )
 
 _table(
@@ -355,6 +360,7 @@ _table(
     Column("rubric_hash", STRING, "hash of the rubric's attributes in order, scale and flags"),
     Column("annotators", INT8, "annotators ordered in the first round"),
     parts="added",
+    sought=("prompt_id", "response_id"),
 )
 
 _table(
@@ -423,6 +429,7 @@ _table(
     Column("simulated", BOOL, "made by a program that rates by dice"),
     Column("source_row", INT64, "row of the file that it stood in, from 1", nullable=True),
     parts="added",
+    sought=("task_id",),
 )
 
 _table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,15 +11,28 @@ import pyarrow.parquet as pq
 
 from dagster_project.whole_files import replacing
 
+SOUGHT_VALUES = 16_384
+"""Distinct values of a column in a row group that a Bloom filter is made for, at most: 16 KB."""
+FALSELY_FOUND = 0.05
+"""The share of row groups that a Bloom filter lets be read in vain."""
 
-def write_parquet(path: Path, table: pa.Table, row_group_rows: int) -> None:
+
+def write_parquet(path: Path, table: pa.Table, row_group_rows: int, sought: Sequence[str] = ()) -> None:
     """Write a table as a file, so many rows to a row group.
 
-    One pinned writer on one thread: equal tables give equal bytes on every machine.
+    One pinned writer on one thread: equal tables give equal bytes on every machine. ``sought`` names columns whose row
+    groups get Bloom filters: who looks for a value passes over the groups that do not have it.
     """
+    distinct = max(1, min(table.num_rows, row_group_rows, SOUGHT_VALUES))
     with (
         replacing(path) as temporary,
-        pq.ParquetWriter(temporary, table.schema, compression="zstd", use_dictionary=True) as writer,
+        pq.ParquetWriter(
+            temporary,
+            table.schema,
+            compression="zstd",
+            use_dictionary=True,
+            bloom_filter_options=_bloom_filters(sought, distinct),
+        ) as writer,
     ):
         # No row group at all for no rows: an empty one is more than some readers can take.
         if table.num_rows:
@@ -28,12 +41,12 @@ def write_parquet(path: Path, table: pa.Table, row_group_rows: int) -> None:
 
 @contextmanager
 def streaming_parquet(
-    path: Path, schema: pa.Schema, numbers_as_steps: bool = False
+    path: Path, schema: pa.Schema, numbers_as_steps: bool = False, sought: Sequence[str] = ()
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Give a function that adds a table to a file, as a row group; the file is there whole when the block ends.
 
     ``numbers_as_steps``: 64-bit whole numbers are stored as differences from row to row. A dictionary of numbers that
-    count rows is larger than they are, and takes longer.
+    count rows is larger than they are, and takes longer. ``sought`` is as in `write_parquet`.
     """
     steps = [field.name for field in schema if numbers_as_steps and pa.types.is_int64(field.type)]
     others = [leaf for field in schema if field.name not in steps for leaf in _leaves(field.name, field.type)]
@@ -45,6 +58,7 @@ def streaming_parquet(
             compression="zstd",
             use_dictionary=others if steps else True,
             column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED") or None,
+            bloom_filter_options=_bloom_filters(sought, SOUGHT_VALUES),
         ) as writer,
     ):
         yield lambda rows: writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
@@ -66,8 +80,21 @@ def edit_parquet(path: Path, edit: Callable[[pa.Table], pa.Table]) -> None:
 
     The file takes its place when all of it is written.
     """
-    with pq.ParquetFile(path) as file, streaming_parquet(path, file.schema_arrow) as write:
+    with (
+        pq.ParquetFile(path) as file,
+        streaming_parquet(path, file.schema_arrow, sought=_sought(file.metadata)) as write,
+    ):
         for group in range(file.num_row_groups):
             rows = edit(file.read_row_group(group))
             if rows.num_rows:
                 write(rows)
+
+
+def _sought(metadata: pq.FileMetaData) -> list[str]:
+    """Return the columns that have Bloom filters in a file."""
+    columns = metadata.row_group(0).to_dict()["columns"] if metadata.num_row_groups else []
+    return [column["path_in_schema"] for column in columns if column["bloom_filter_offset"] is not None]
+
+
+def _bloom_filters(sought: Sequence[str], distinct: int) -> dict[str, dict[str, float]] | None:
+    return {name: {"ndv": distinct, "fpp": FALSELY_FOUND} for name in sought} or None

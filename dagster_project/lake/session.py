@@ -96,6 +96,8 @@ class Session:
         self.connection = duckdb.connect(":memory:", config=offline)
         self.connection.execute("set timezone = 'UTC'")
         self.connection.execute("set enable_progress_bar = false")
+        # A view reads the footers of its files when it is made, and again each time that it is asked.
+        self.connection.execute("set parquet_metadata_cache = true")
 
     def __enter__(self) -> Self:
         return self

@@ -71,7 +71,7 @@ class Lake(Paths):
         """
         described = self._described(table, "added")
         path = self.folder(described, partition) / f"{part}.parquet"
-        with streaming_parquet(path, described.schema, numbers_as_steps=True) as write:
+        with streaming_parquet(path, described.schema, numbers_as_steps=True, sought=described.sought) as write:
             yield lambda rows: write(_in_columns(described, rows)) if rows.num_rows else None
 
     @contextmanager
@@ -89,7 +89,7 @@ class Lake(Paths):
         described = self._described(table, "rebuilt")
         path = self.folder(described, partition) / "part.parquet"
         schema = described.schema.with_metadata({MADE_FROM: made_from} if made_from else None)
-        with streaming_parquet(path, schema) as write:
+        with streaming_parquet(path, schema, sought=described.sought) as write:
             last: tuple[object, ...] = ()
 
             def in_order(rows: pa.Table) -> None:
@@ -142,7 +142,7 @@ class Lake(Paths):
     def _store(self, path: Path, table: Table, rows: pl.DataFrame | pa.Table, made_from: str | None = None) -> Written:
         shaped = in_shape(table, rows)
         metadata = {MADE_FROM: made_from} if made_from else None
-        write_parquet(path, shaped.replace_schema_metadata(metadata), table.row_group_rows)
+        write_parquet(path, shaped.replace_schema_metadata(metadata), table.row_group_rows, table.sought)
         return Written(path, shaped.num_rows)
 
 

@@ -3,8 +3,8 @@
 Belongs here: finding the history. Does not belong here: laying it out as a page (`history.md.jinja`, `page`).
 
 Ids are looked up in the Parquet files themselves: no other campaign's tables are opened. Rows are read by the ids that
-a table is sorted by, as far as they are known, for by the bounds of these DuckDB leaves out row groups; by other ids it
-has to go through the whole column, which is done once and on that column alone.
+a table is sorted by, as far as they are known, for by the bounds of these DuckDB leaves out row groups; and by the
+others that the catalogue calls sought, by the Bloom filters that row groups have of these.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagster_project.lake import TABLES, Lake, Session
+from dagster_project.lake.parquet import edit_parquet
 from dagster_project.lake.store import in_shape
 from dagster_project.lake.types import Scalar
 
@@ -126,6 +127,29 @@ def test_types_are_called_as_arrow_calls_them_and_come_back_from_duckdb() -> Non
             assert session.arrow("one").cast(pa.schema({"value": kind.arrow})).num_rows == 1
             if isinstance(kind, Scalar):
                 assert session.arrow("one")["value"].type == kind.arrow
+
+
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_who_seeks_an_id_reads_none_but_the_row_groups_that_may_have_it(lake: Lake, rewritten: bool) -> None:
+    with lake.streaming("raw_prompts", {"prompt_batch": "b"}) as write:
+        for first in range(0, 400, 100):
+            write(raw_prompts(range(first, first + 100)))
+    [path] = lake.parts("raw_prompts")
+    if rewritten:
+        edit_parquet(path, lambda rows: rows)
+    with Session() as session:
+        session.table(lake, "raw_prompts")
+        profile = "explain analyze select file from raw_prompts where prompt_id = 'p-205'"
+        [(_, told)] = session.connection.execute(profile).fetchall()
+        assert "Row Groups Scanned: 1 / 4" in told
+        assert session.connection.execute("select intake_number from raw_prompts where prompt_id = 'p-205'").fetchall()
+
+
+def raw_prompts(numbers: range) -> pa.Table:
+    """Return prompts whose ids stand in another order than they do."""
+    row = {"prompt_batch": "b", "file": "f", "source": "s", "licence": "l", "messages": []}
+    rows = [{**row, "intake_number": n, "row_number": n, "prompt_id": f"p-{n * 7 % 400:03}"} for n in numbers]
+    return pa.Table.from_pylist(rows, TABLES["raw_prompts"].schema)
 
 
 def test_a_session_takes_rows_from_python_and_refuses_names_that_are_none() -> None:
