@@ -4,10 +4,10 @@ import dagster as dg
 
 from assets.prompts import selected_prompts
 from assets.responses import responses
+from dagster_project import vendors
 from dagster_project.automation import CHEAP
 from dagster_project.metadata import made
 from dagster_project.resources import LakeResource, SettingsResource
-from dagster_project.vendors import export_round, freeze_tasks, merge, order_top_ups, received, take_in
 
 GROUP = "annotation"
 EVERY = dg.AllPartitionMapping()
@@ -23,8 +23,8 @@ def annotation_tasks(
 ) -> dg.MaterializeResult:
     """Which responses are compared: seeded pairs of different models, frozen once exported to the outbox."""
     campaign = context.partition_key
-    report = freeze_tasks(lake.lake, settings.settings, campaign)
-    outbox = export_round(lake.lake, settings.settings, campaign, 1)
+    report = vendors.freeze_tasks(lake.lake, settings.settings, campaign)
+    outbox = vendors.export_round(lake.lake, settings.settings, campaign, 1)
     result = made(lake.lake, "annotation_tasks", {"campaign": campaign}, report)
     return result._replace(metadata={**(result.metadata or {}), "outbox": dg.MetadataValue.path(str(outbox))})
 
@@ -36,10 +36,10 @@ def deliveries(
     """The vendor's files, row by row in the canonical shape; rows that break a rule are quarantined with it."""
     campaign = context.partition_key
     for vendor in settings.settings.campaign(campaign).vendors:
-        for file in take_in(lake.lake, settings.settings, vendor):
+        for file in vendors.take_in(lake.lake, settings.settings, vendor):
             log = context.log.warning if file.quarantined or file.ignored_fields else context.log.info
             log(str(file))
-    return made(lake.lake, "deliveries", {"campaign": campaign}, received(lake.lake, campaign))
+    return made(lake.lake, "deliveries", {"campaign": campaign}, vendors.received(lake.lake, campaign))
 
 
 @dg.asset(
@@ -48,7 +48,7 @@ def deliveries(
 def annotations(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
     """All deliveries merged: of several ratings of the same response by the same annotator, the latest."""
     campaign = context.partition_key
-    report = merge(lake.lake, campaign)
+    report = vendors.merge(lake.lake, campaign)
     return made(lake.lake, "annotations", {"campaign": campaign}, report)
 
 
@@ -62,5 +62,5 @@ def top_up_tasks(
 ) -> dg.MaterializeResult:
     """Further annotators for disputed tasks and in place of untrusted ones: a ledger of rounds, never ordered twice."""
     campaign = context.partition_key
-    report = order_top_ups(lake.lake, settings.settings, campaign)
+    report = vendors.order_top_ups(lake.lake, settings.settings, campaign)
     return made(lake.lake, "top_up_tasks", {"campaign": campaign}, report)

@@ -2,17 +2,7 @@
 
 import dagster as dg
 
-from dagster_project.curation import (
-    SelectionRun,
-    assign_topics,
-    curate,
-    grade,
-    select,
-    show_selection,
-    take_in_prompts,
-    write_selected,
-)
-from dagster_project.generation import Purse, complete_conversations
+from dagster_project import curation
 from dagster_project.metadata import made
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
 
@@ -25,7 +15,7 @@ def raw_prompts(
 ) -> dg.MaterializeResult:
     """Prompts as delivered, with source and licence, numbered in order of intake."""
     batch, config = context.partition_key, settings.settings
-    report = take_in_prompts(lake.lake, config.home, batch, config.curation.intake)
+    report = curation.take_in_prompts(lake.lake, config.home, batch, config.curation.intake)
     return made(lake.lake, "raw_prompts", {"prompt_batch": batch}, report)
 
 
@@ -35,7 +25,7 @@ def curated_prompts(
 ) -> dg.MaterializeResult:
     """Each prompt kept, or excluded with a reason: filters, benchmark overlap, duplicates over all batches."""
     batch, config = context.partition_key, settings.settings
-    report = curate(lake.lake, config.home, config.curation, batch)
+    report = curation.curate(lake.lake, config.home, config.curation, batch)
     return made(lake.lake, "curated_prompts", {"prompt_batch": batch}, report)
 
 
@@ -51,11 +41,13 @@ def selected_prompts(
 
     A prompt whose turns the money did not reach is left out, with that reason, until the next run.
     """
+    from dagster_project.generation import Purse, complete_conversations  # noqa: PLC0415 - loads slowly
+
     batch, current = context.partition_key, settings.settings
     models, reporter, purse = current.models.for_curation(), progress.reporter(context.log), Purse(config.max_usd)
-    topics = assign_topics(lake.lake, models, current.curation, batch, reporter, purse)
-    complexity = grade(lake.lake, models, current.curation, batch, reporter, purse)
-    chosen = select(lake.lake, current.curation, batch)
+    topics = curation.assign_topics(lake.lake, models, current.curation, batch, reporter, purse)
+    complexity = curation.grade(lake.lake, models, current.curation, batch, reporter, purse)
+    chosen = curation.select(lake.lake, current.curation, batch)
     waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
     completed = complete_conversations(
         lake.lake,
@@ -67,6 +59,6 @@ def selected_prompts(
         purse,
         current.curation.completion,
     )
-    report = SelectionRun(topics, complexity, write_selected(lake.lake, batch, chosen, completed))
-    shown = show_selection(lake.lake, current.curation, batch)
+    report = curation.SelectionRun(topics, complexity, curation.write_selected(lake.lake, batch, chosen, completed))
+    shown = curation.show_selection(lake.lake, current.curation, batch)
     return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report, shown)

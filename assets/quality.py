@@ -3,16 +3,9 @@
 import dagster as dg
 
 from assets.annotation import annotation_tasks, annotations
+from dagster_project import quality
 from dagster_project.automation import CHEAP
 from dagster_project.metadata import made
-from dagster_project.quality import (
-    judge_annotators,
-    measure_agreement,
-    reach_consensus,
-    retain_annotations,
-    show_aggregations,
-    show_agreement,
-)
 from dagster_project.resources import LakeResource, SettingsResource
 
 GROUP = "quality"
@@ -24,7 +17,7 @@ def annotator_quality(
 ) -> dg.MaterializeResult:
     """Who is careless, biased or copying: each annotator trusted or not, by rule and figure."""
     campaign = context.partition_key
-    report = judge_annotators(lake.lake, settings.settings, campaign)
+    report = quality.judge_annotators(lake.lake, settings.settings, campaign)
     return made(lake.lake, "annotator_quality", {"campaign": campaign}, report)
 
 
@@ -40,7 +33,7 @@ def retained_annotations(
 ) -> dg.MaterializeResult:
     """Every annotation with the stage that it reached and the reason why it left."""
     campaign = context.partition_key
-    report = retain_annotations(lake.lake, settings.settings, campaign)
+    report = quality.retain_annotations(lake.lake, settings.settings, campaign)
     return made(lake.lake, "retained_annotations", {"campaign": campaign}, report)
 
 
@@ -55,8 +48,8 @@ def agreement(
 ) -> dg.MaterializeResult:
     """Kappa and alpha at each stage, beside what the same selection gives on shuffled ratings."""
     campaign = context.partition_key
-    report = measure_agreement(lake.lake, settings.settings, campaign)
-    shown = show_agreement(lake.lake, settings.settings, campaign)
+    report = quality.measure_agreement(lake.lake, settings.settings, campaign)
+    shown = quality.show_agreement(lake.lake, settings.settings, campaign)
     return made(lake.lake, "agreement", {"campaign": campaign}, report, shown)
 
 
@@ -66,6 +59,6 @@ def consensus(
 ) -> dg.MaterializeResult:
     """The published rating of each response within its task, its spread, and the task's preference."""
     campaign = context.partition_key
-    report = reach_consensus(lake.lake, settings.settings, campaign)
-    shown = show_aggregations(lake.lake, settings.settings, campaign)
+    report = quality.reach_consensus(lake.lake, settings.settings, campaign)
+    shown = quality.show_aggregations(lake.lake, settings.settings, campaign)
     return made(lake.lake, "consensus", {"campaign": campaign}, report, shown)

@@ -6,9 +6,9 @@ import dagster as dg
 
 from assets.annotation import annotation_tasks
 from assets.quality import agreement, consensus, retained_annotations
-from dagster_project.quality.expectations import load_suites, unmet
-from dagster_project.releases import build_release
-from dagster_project.releases.publishing import publish_release
+from dagster_project import releases
+from dagster_project.quality import expectations
+from dagster_project.releases import publishing
 from dagster_project.resources import LakeResource, SettingsResource
 from dagster_project.settings import PROJECT_ROOT
 
@@ -29,8 +29,10 @@ def dataset_release(
 ) -> dg.MaterializeResult:
     """The release's folder with data, provenance, card and manifest: built once, then only verified."""
     version = context.partition_key
-    suites = load_suites(PROJECT_ROOT / "expectations")
-    report = build_release(lake.lake, settings.settings, version, partial(unmet, lake.lake, suites=suites))
+    suites = expectations.load_suites(PROJECT_ROOT / "expectations")
+    report = releases.build_release(
+        lake.lake, settings.settings, version, partial(expectations.unmet, lake.lake, suites=suites)
+    )
     return dg.MaterializeResult(
         metadata={
             "status": report.status,
@@ -47,9 +49,9 @@ def published_release(
     context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """The release on the Hugging Face Hub: one commit and one tag, made once and never moved."""
-    suites = load_suites(PROJECT_ROOT / "expectations")
-    published = publish_release(
-        lake.lake, settings.settings, context.partition_key, partial(unmet, lake.lake, suites=suites)
+    suites = expectations.load_suites(PROJECT_ROOT / "expectations")
+    published = publishing.publish_release(
+        lake.lake, settings.settings, context.partition_key, partial(expectations.unmet, lake.lake, suites=suites)
     )
     return dg.MaterializeResult(
         metadata={

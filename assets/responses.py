@@ -1,15 +1,18 @@
 """Responses: every model's answer to every selected prompt. Asked within the money of the run."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets.prompts import selected_prompts
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import Cell, Purse, answer_cells
 from dagster_project.metadata import figures
 from dagster_project.partitions import cell_key, cell_of
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
+
+if TYPE_CHECKING:
+    from dagster_project.generation import Cell
 
 GROUP = "responses"
 
@@ -31,6 +34,8 @@ def responses(
     An answer that is there is never asked for again. A cell that cannot be filled does not stop
     the others, which show as soon as they are whole; the run then fails at the end with the reasons.
     """
+    from dagster_project.generation import Cell, Purse, answer_cells  # noqa: PLC0415 - loads slowly
+
     reporter, purse = progress.reporter(context.log), Purse(config.max_usd)
     cells = [Cell(**cell_of(key)) for key in context.partition_keys]
     problems: dict[Cell, SteerworksError] = {}
@@ -47,7 +52,7 @@ def responses(
     return dg.MaterializeResult()
 
 
-def _told(problems: Mapping[Cell, SteerworksError]) -> str:
+def _told(problems: "Mapping[Cell, SteerworksError]") -> str:
     """Say each reason once, with the cells that it kept from being filled."""
     by_reason: dict[str, list[str]] = {}
     for cell, problem in problems.items():

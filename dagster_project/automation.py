@@ -10,19 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.curation import unselected_batches
+from dagster_project import curation, releases, vendors
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import cells_with_ended_batches, unfilled_cells
 from dagster_project.identity import digest
-from dagster_project.lake import Lake
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
-from dagster_project.releases import due_candidate
-from dagster_project.settings import LabelStudioServer, Settings
-from dagster_project.vendors import Studio, is_closed, pending, pull
+from dagster_project.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster_project.lake import Lake
+    from dagster_project.settings import LabelStudioServer
 
 RETRY_SECONDS = 600
 CHEAP = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
@@ -82,7 +82,7 @@ def _nightly_prompts(settings: Settings) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Take in, curate and select the delivered batches that are not selected yet, within the nightly budget."""
-        waiting = unselected_batches(Lake(settings.home.lake), settings.home)
+        waiting = curation.unselected_batches(_lake(settings), settings.home)
         if not waiting:
             return dg.SkipReason("every delivered batch is selected")
         context.instance.add_dynamic_partitions(PROMPT_BATCHES.name or "", waiting)
@@ -131,7 +131,9 @@ def missing_ranges(instance: dg.DagsterInstance, settings: Settings, models: Seq
     Which cells are missing is asked of the lake, not of Dagster: a cell that was materialised when the
     money ran out still lacks answers.
     """
-    unfilled = set(unfilled_cells(Lake(settings.home.lake), settings.models, models))
+    from dagster_project.generation import unfilled_cells  # noqa: PLC0415 - loads slowly
+
+    unfilled = set(unfilled_cells(_lake(settings), settings.models, models))
     cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(PROMPT_BATCHES.name or "")]
     ranges: list[tuple[str, str]] = []
     for (_, missing), run in groupby(cells, key=lambda cell: (cell[0], cell in unfilled)):
@@ -161,7 +163,7 @@ def _weekly_candidate(settings: Settings) -> dg.ScheduleDefinition:
         """Build the next candidate of every configured release that is not out yet."""
         versions = [path.stem for path in sorted((settings.folder / "releases").glob("v*.yaml"))]
         waiting = [version for version in versions if _can_be_built(settings, version)]
-        keys = [key for version in waiting if (key := due_candidate(Lake(settings.home.lake), settings, version))]
+        keys = [key for version in waiting if (key := releases.due_candidate(_lake(settings), settings, version))]
         if not keys:
             return dg.SkipReason("every configured release is out, waits for an open campaign, or has not changed")
         context.instance.add_dynamic_partitions(RELEASES.name or "", keys)
@@ -175,9 +177,9 @@ def _weekly_candidate(settings: Settings) -> dg.ScheduleDefinition:
 
 def _can_be_built(settings: Settings, version: str) -> bool:
     """Say whether a release is not out yet, and all its campaigns are closed."""
-    lake, campaigns = Lake(settings.home.lake), settings.release(version).campaigns
+    lake, campaigns = _lake(settings), settings.release(version).campaigns
     is_out = (settings.home.releases / version).exists()
-    return not is_out and all(is_closed(lake, campaign) for campaign in campaigns)
+    return not is_out and all(vendors.is_closed(lake, campaign) for campaign in campaigns)
 
 
 def _inbox(settings: Settings) -> dg.SensorDefinition:
@@ -191,7 +193,7 @@ def _inbox(settings: Settings) -> dg.SensorDefinition:
         """Take in deliveries as soon as their files are whole; the tables after them follow by themselves."""
         requests = []
         for vendor in settings.vendors.vendors:
-            files = pending(settings.home, settings.vendors, vendor)
+            files = vendors.pending(settings.home, settings.vendors, vendor)
             # The same files are tried again after a while: an intake that failed may have been mended since.
             attempt = int(time.time() // RETRY_SECONDS)
             state = digest([attempt, *([file.name, file.stat().st_mtime_ns, file.stat().st_size] for file in files)])
@@ -217,8 +219,8 @@ def _label_studio(settings: Settings) -> dg.SensorDefinition:
         pulled, failed = 0, []
         for campaign, server in _served(settings).items():
             try:
-                studio = Studio(server.url, server.token())
-                pulled += pull(settings, studio, campaign, settings.automation.label_studio_tasks) is not None
+                studio = vendors.Studio(server.url, server.token())
+                pulled += vendors.pull(settings, studio, campaign, settings.automation.label_studio_tasks) is not None
             except SteerworksError as error:
                 failed.append(str(error))
         if failed:
@@ -230,8 +232,10 @@ def _label_studio(settings: Settings) -> dg.SensorDefinition:
 
 def _served(settings: Settings) -> dict[str, LabelStudioServer]:
     """Return the open campaigns whose vendor has a Label Studio."""
-    lake = Lake(settings.home.lake)
-    servers = {slug: settings.vendor_of(slug).server for slug in settings.campaigns if not is_closed(lake, slug)}
+    lake = _lake(settings)
+    servers = {
+        slug: settings.vendor_of(slug).server for slug in settings.campaigns if not vendors.is_closed(lake, slug)
+    }
     return {slug: server for slug, server in servers.items() if server}
 
 
@@ -244,6 +248,8 @@ def _batches(settings: Settings) -> dg.SensorDefinition:
     )
     def sensor() -> list[dg.RunRequest] | dg.SkipReason:
         """Collect what has come back of the batches that were handed in to providers; hand in nothing that costs."""
+        from dagster_project.generation import cells_with_ended_batches  # noqa: PLC0415 - loads slowly
+
         ended = cells_with_ended_batches(settings.home.lake, settings.models)
         attempt = int(time.time() // RETRY_SECONDS)
         requests = [
@@ -257,3 +263,9 @@ def _batches(settings: Settings) -> dg.SensorDefinition:
         return requests or dg.SkipReason("no batch that was handed in has ended")
 
     return sensor
+
+
+def _lake(settings: Settings) -> Lake:
+    from dagster_project.lake import Lake  # noqa: PLC0415 - loads slowly
+
+    return Lake(settings.home.lake)

@@ -10,7 +10,7 @@ not stopped by it, so a release asks `quality.expectations.unmet` for itself.
 # No `from __future__ import annotations` here: Dagster reads the type of `context` at run time.
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -19,10 +19,15 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
-from dagster_project.lake import TABLES, Lake, Partition
-from dagster_project.quality.expectations import ExpectationResult, Suite, check_partition
+from dagster_project.lake import TABLES, Partition
+from dagster_project.quality import expectations as expected
+from dagster_project.quality.expectations import Suite
 
-Findings = dict[str, dict[str, ExpectationResult]]
+if TYPE_CHECKING:
+    from dagster_project.lake import Lake
+    from dagster_project.quality.expectations import ExpectationResult
+
+Findings: TypeAlias = "dict[str, dict[str, ExpectationResult]]"
 """For each check, by partition key, what was found."""
 
 
@@ -104,11 +109,11 @@ def _keys(
     return [key for key in partitions.get_partition_keys(dynamic_partitions_store=context.instance) if key in made]
 
 
-def _findings(lake: Lake, suites: Mapping[str, Suite], keys: Sequence[str]) -> Findings:
+def _findings(lake: "Lake", suites: Mapping[str, Suite], keys: Sequence[str]) -> Findings:
     findings: Findings = {}
     for key in keys:
         for table in suites:
-            for result in check_partition(lake, table, _partition(table, key), suites):
+            for result in expected.check_partition(lake, table, _partition(table, key), suites):
                 findings.setdefault(result.expectation, {})[key] = result
     return findings
 
@@ -156,7 +161,7 @@ def _materialization(instance: dg.DagsterInstance, asset: str, key: str) -> Targ
     return Target(storage_id=latest.storage_id, run_id=latest.run_id, timestamp=latest.timestamp)
 
 
-def _summary(spec: dg.AssetCheckSpec, by_key: Mapping[str, ExpectationResult]) -> dg.AssetCheckResult:
+def _summary(spec: dg.AssetCheckSpec, by_key: "Mapping[str, ExpectationResult]") -> dg.AssetCheckResult:
     """Return the one result of a run: that of its partition, or over all of them."""
     failed = [str(key) for key, result in by_key.items() if not result.passed]
     if len(by_key) == 1:
@@ -172,7 +177,7 @@ def _severity(*, blocking: bool) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
 
 
-def _metadata(result: ExpectationResult) -> dict[str, Any]:
+def _metadata(result: "ExpectationResult") -> dict[str, Any]:
     """Return the figures that there are; Dagster plots the numbers over time."""
     metadata: dict[str, Any] = {
         "element_count": result.element_count,

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.lake import TABLES, Lake, Partition, Table
+from dagster_project.lake import TABLES, Partition, Table
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from dagster_project.lake import Lake
 
 
 def describing(asset: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dagster_project.cli.launch import Launcher
 from dagster_project.cli.quarantine import list_rows
 from dagster_project.cli.terminal import open_console
 from dagster_project.lake import Lake
-from dagster_project.quality import annotator_page
+from dagster_project.quality.annotator_page import annotator_page
 from dagster_project.settings import Settings
 from dagster_project.vendors import CampaignStatus, Orders, close, received, status
 from dagster_project.whole_files import write_text

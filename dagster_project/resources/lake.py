@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dagster_project.lake import Lake
+if TYPE_CHECKING:
+    from dagster_project.lake import Lake
 
 
-class LakeResource(dg.ConfigurableResource[Lake]):
+class LakeResource(dg.ConfigurableResource["Lake"]):
     """The lake under a folder."""
 
     root: str
@@ -17,4 +19,6 @@ class LakeResource(dg.ConfigurableResource[Lake]):
     @property
     def lake(self) -> Lake:
         """The lake itself."""
+        from dagster_project.lake import Lake  # noqa: PLC0415 - loads slowly
+
         return Lake(Path(self.root))

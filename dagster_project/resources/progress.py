@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import TYPE_CHECKING
 
-from dagster_project.generation import CellProgress, Progress
+if TYPE_CHECKING:
+    from dagster_project.generation import CellProgress, Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -26,7 +26,7 @@ from tests.vendors.vendor_inputs import prompt_row, write_inputs
 LINEAGE = Path(__file__).with_name("lineage.json")
 HEAVY = (
     *("great_expectations", "openai", "huggingface_hub", "xllamacpp", "datasets", "pandas", "jinja2"),
-    *("sklearn", "scipy", "pyarrow.compute"),
+    *("sklearn", "scipy", "polars", "pyarrow", "numpy", "aiohttp"),
 )
 LOAD = f"""
 import json, sys

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from dagster_project.lake import Lake, Session
-from dagster_project.quality import annotator_page, judge_annotators
+from dagster_project.quality import judge_annotators
+from dagster_project.quality.annotator_page import annotator_page
 from dagster_project.settings import Settings, TrustRules
 from tests.quality.ratings import PARTITION, Ratings, on_scale, prepared, rubric
 

@@ -4,9 +4,27 @@ Belongs here: suites, running them, and keeping what they found. Does not belong
 shows it (`dagster_project.checks`). Importing this package does not import Great Expectations.
 """
 
-from dagster_project.quality.expectations.results import ExpectationResult, partition_key
-from dagster_project.quality.expectations.run import check_partition, unmet
-from dagster_project.quality.expectations.suites import Expectation, Suite, load_suites
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster_project.lazily import offering
+
+if TYPE_CHECKING:
+    from dagster_project.quality.expectations.results import ExpectationResult, partition_key
+    from dagster_project.quality.expectations.run import check_partition, unmet
+    from dagster_project.quality.expectations.suites import Expectation, Suite, load_suites
+
+_MODULES = {
+    "Expectation": "suites",
+    "ExpectationResult": "results",
+    "Suite": "suites",
+    "check_partition": "run",
+    "load_suites": "suites",
+    "partition_key": "results",
+    "unmet": "run",
+}
+"""Where each name comes from."""
 
 __all__ = [
     "Expectation",
@@ -17,3 +35,5 @@ __all__ = [
     "partition_key",
     "unmet",
 ]
+
+__getattr__ = offering(__name__, _MODULES)
