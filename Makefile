@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 PROJECT_FILES := dagster_project assets bench tests
+# Releases and tests start many processes: what these import is compiled once, whatever the user's shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
 # `label-studio` is the name of a folder too.
 .PHONY: label-studio help setup release ui annotate test test-fast bench lint lock

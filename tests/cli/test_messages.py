@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
+from dagster_project.cli import main
 from dagster_project.cli.launch import Launcher
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
@@ -19,19 +21,37 @@ from dagster_project.settings import Home, Settings
 from tests.generation.cells import until, write_prompts
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
+Command = Callable[..., str]
 
 
-def steerworks(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([STEERWORKS, *arguments], capture_output=True, text=True, check=False, env=os.environ)
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process, and return what it prints."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["steerworks", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capfd.readouterr().out
+
+    return run
 
 
-def refused(*arguments: str) -> str:
-    """Return the message of a command that fails."""
-    result = steerworks(*arguments)
-    assert result.returncode == 1, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stderr.startswith("error ")
-    return result.stderr
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command that fails in this process, and return its message."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["steerworks", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        message = capfd.readouterr().err
+        assert message.startswith("error ")
+        return message
+
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +59,22 @@ def _home(home: Home, config: Path) -> None:
     """Every command works on an empty home and a copy of the configuration."""
 
 
-def test_broken_yaml(config: Path) -> None:
+def test_broken_yaml_is_told_by_the_command_itself_without_a_traceback(config: Path) -> None:
     (config / "models.yaml").write_text("endpoints: [unclosed")
-    assert "models.yaml:1: not valid YAML" in refused("run")
+    result = subprocess.run([STEERWORKS, "run"], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error ")
+    assert "models.yaml:1: not valid YAML" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_model_without_an_endpoint(config: Path) -> None:
+def test_a_model_without_an_endpoint(config: Path, refused: Command) -> None:
     text = (config / "models.yaml").read_text().replace("endpoint: embedded", "endpoint: nowhere", 1)
     (config / "models.yaml").write_text(text)
     assert "names the endpoint `nowhere`, which does not exist" in refused("backfill")
 
 
-def test_an_unknown_model() -> None:
+def test_an_unknown_model(refused: Command) -> None:
     assert "has no model gpt-9; it has: smollm2-135m-brief" in refused("backfill", "gpt-9")
 
 
@@ -69,46 +93,46 @@ def test_a_backfill_that_is_interrupted_begins_no_other_model_and_says_how_to_go
         process = subprocess.Popen([STEERWORKS, "backfill"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: server.max_in_flight > 0)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, printed = process.communicate(timeout=30)
         assert server.stats()["requests"] == 1
     assert process.returncode == 1
-    assert said.startswith("error stopped before it was done.")
+    assert printed.startswith("error stopped before it was done.")
 
 
-def test_an_unknown_release() -> None:
+def test_an_unknown_release(refused: Command) -> None:
     assert "releases/v9.0.0.yaml: no such file" in refused("run", "v9.0.0")
 
 
-def test_an_empty_prompt_file(tmp_path: Path) -> None:
+def test_an_empty_prompt_file(tmp_path: Path, refused: Command) -> None:
     (tmp_path / "none.jsonl").touch()
     arguments = ("--batch", "b", "--source", "s", "--licence", "CC0-1.0")
     assert "the file is empty" in refused("prompts", "add", str(tmp_path / "none.jsonl"), *arguments)
     assert "no such file" in refused("prompts", "add", str(tmp_path / "absent.jsonl"), *arguments)
 
 
-def test_a_campaign_that_does_not_exist() -> None:
+def test_a_campaign_that_does_not_exist(refused: Command) -> None:
     assert "there is no campaign `autumn`" in refused("campaign", "status", "autumn")
 
 
-def test_closing_a_campaign_that_has_no_tasks() -> None:
+def test_closing_a_campaign_that_has_no_tasks(refused: Command) -> None:
     assert "has no tasks yet" in refused("campaign", "close", "starter")
 
 
-def test_a_folder_that_is_no_release(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_release(tmp_path: Path, refused: Command) -> None:
     assert str(tmp_path) in refused("verify", str(tmp_path))
 
 
-def test_an_empty_vault_has_nothing_to_forget() -> None:
-    assert "No raw delivery is older than 730 days" in steerworks("vault", "expire").stdout
+def test_an_empty_vault_has_nothing_to_forget(said: Command) -> None:
+    assert "No raw delivery is older than 730 days" in said("vault", "expire")
 
 
-def test_old_raw_deliveries_are_forgotten_and_young_ones_are_kept(home: Home) -> None:
+def test_old_raw_deliveries_are_forgotten_and_young_ones_are_kept(home: Home, said: Command) -> None:
     folder = home.vault / "deliveries" / "acme"
     folder.mkdir(parents=True)
     for name, age in (("old.jsonl", 0), ("young.jsonl", None)):
         (folder / name).touch()
         if age is not None:
             os.utime(folder / name, (age, age))
-    assert "would remove" in steerworks("vault", "expire", "--dry-run").stdout
-    assert steerworks("vault", "expire").stdout.startswith("removed ")
+    assert "would remove" in said("vault", "expire", "--dry-run")
+    assert said("vault", "expire").startswith("removed ")
     assert [path.name for path in folder.iterdir()] == ["young.jsonl"]

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dagster_project.lake import TABLES, Lake
+from dagster_project.lake.types import BINARY, BOOL, STRING, TIME, ListOf, Type
 
 Rows = list[dict[str, Any]]
 
@@ -36,16 +37,11 @@ def write(lake: Lake, table: str, given: Rows, part: str = "first") -> None:
     store(table, partition_of(table), rows_of(table, given))
 
 
-def _plain(kind: pa.DataType) -> Any:
-    if pa.types.is_list(kind):
+def _plain(kind: Type) -> Any:
+    if isinstance(kind, ListOf):
         return []
-    if pa.types.is_boolean(kind):
-        return False
-    if pa.types.is_binary(kind):
-        return b""
-    if pa.types.is_timestamp(kind):
-        return datetime(2026, 11, 1, tzinfo=UTC)
-    return "x" if pa.types.is_string(kind) else 1
+    plain = {BOOL: False, BINARY: b"", STRING: "x", TIME: datetime(2026, 11, 1, tzinfo=UTC)}
+    return plain.get(kind, 1)
 
 
 def raw(number: int, **given: Any) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def test_a_server_without_a_limit_is_asked_without_delay() -> None:
         assert client.pace.requests_per_second is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p429", "p500", "slower"), [(0.05, 0.05, 1.03), (0.10, 0.0, 1.10)])
 def test_429s_at_random_are_no_reason_to_slow_down(p429: float, p500: float, slower: float) -> None:
     seeds = range(30)
@@ -70,6 +71,7 @@ def test_429s_at_random_are_no_reason_to_slow_down(p429: float, p500: float, slo
     assert statistics.mean(limited) < slower * statistics.mean(unlimited)
 
 
+@pytest.mark.slow
 def test_so_many_429s_at_random_that_they_look_like_a_cap_end_well_too() -> None:
     slower = [ask(Open(), s, p429=0.15).done_at / ask(Open(), s, p429=0.15, limited=False).done_at for s in SEEDS]
     assert statistics.mean(slower) < 1.3
@@ -92,7 +94,7 @@ def test_a_cap_is_found_at_once() -> None:
     assert max(turned_away) <= 65
 
 
-@pytest.mark.parametrize("burst", [5, 10, 20, 50, 100])
+@pytest.mark.parametrize("burst", [5, *(pytest.param(burst, marks=pytest.mark.slow) for burst in (10, 20, 50, 100))])
 def test_a_cap_is_found_whatever_burst_it_allows(burst: int) -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, burst))
     assert statistics.median(seconds) <= 10.8
@@ -101,6 +103,7 @@ def test_a_cap_is_found_whatever_burst_it_allows(burst: int) -> None:
     assert max(turned_away) <= 120
 
 
+@pytest.mark.slow
 def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_both_sides() -> None:
     """The best steady pace takes 15 seconds and 66 429s: what arrives too close to the one before is turned away."""
     seconds, turned_away = ask_all(lambda _: Bucket(200, 1))
@@ -114,11 +117,19 @@ def test_a_cap_that_allows_no_burst_at_all_costs_the_jitter_of_both_sides() -> N
     "make",
     [
         pytest.param(lambda seed: FixedWindow(200, phase=phase(seed)), id="fixed"),
-        pytest.param(lambda seed: FixedWindow(200, phase=phase(seed), rest=True), id="fixed, exact rest"),
-        pytest.param(lambda seed: FixedWindow(200, phase=phase(seed), retry_after=None), id="fixed, no Retry-After"),
+        pytest.param(
+            lambda seed: FixedWindow(200, phase=phase(seed), rest=True), id="fixed, exact rest", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda seed: FixedWindow(200, phase=phase(seed), retry_after=None),
+            id="fixed, no Retry-After",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(lambda _: SlidingWindow(200), id="sliding"),
-        pytest.param(lambda _: SlidingWindow(200, rest=True), id="sliding, exact rest"),
-        pytest.param(lambda _: SlidingWindow(200, retry_after=None), id="sliding, no Retry-After"),
+        pytest.param(lambda _: SlidingWindow(200, rest=True), id="sliding, exact rest", marks=pytest.mark.slow),
+        pytest.param(
+            lambda _: SlidingWindow(200, retry_after=None), id="sliding, no Retry-After", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_limit_on_a_window_of_time_is_found_too(make: MakeGate) -> None:
@@ -152,12 +163,14 @@ def test_caps_of_any_size_are_found(
     assert len(client.turned_away) < requests
 
 
+@pytest.mark.slow
 def test_429s_that_come_as_late_as_answers_cost_more_but_end() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200), late=True)
     assert max(seconds) <= 11.5
     assert max(turned_away) <= 150
 
 
+@pytest.mark.slow
 def test_a_cap_is_found_among_429s_at_random() -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, 200), p429=0.05)
     assert statistics.median(seconds) <= 11.5
@@ -223,7 +236,7 @@ def test_a_pace_that_uses_a_window_up_is_gone_on_with_and_one_that_only_brings_l
     assert windows.rate(100, seconds_open=0.5, seconds=1.0) == 250  # the next ones are not avoided by slowing down
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS[:2], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[2:])])
 def test_a_cap_that_changes_is_found_again(seed: int) -> None:
     server = Changing([(0, Bucket(200, 200)), (15, Bucket(400, 400, at=15)), (35, Bucket(100, 100, at=35))])
     client = Client(12_000, 100, AdaptivePace())
