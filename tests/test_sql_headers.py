@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -20,13 +21,19 @@ def statement(request: pytest.FixtureRequest) -> Statement:
     return load_statement(request.param)
 
 
+@cache
+def _open_duckdb() -> duckdb.DuckDBPyConnection:
+    """Open one for all statements: that takes longer than parsing them."""
+    return duckdb.connect()
+
+
+@cache
 def parsed(statement: Statement) -> dict[str, Any]:
     """DuckDB's own syntax tree of the one statement of a file.
 
     Not `get_table_names`: it binds columns, and so needs the tables it is asked to name.
     """
-    with duckdb.connect() as connection:
-        [(text,)] = connection.execute("select json_serialize_sql(?)", [statement.text]).fetchall()
+    [(text,)] = _open_duckdb().execute("select json_serialize_sql(?)", [statement.text]).fetchall()
     tree: dict[str, Any] = json.loads(text)
     assert not tree["error"], tree.get("error_message")
     [only] = tree["statements"]

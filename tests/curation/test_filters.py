@@ -185,6 +185,7 @@ def test_any_texts_are_judged_and_alike_in_whatever_company(texts: list[str]) ->
     assert together == [verdict for subject in subjects for verdict in ALL_FILTERS.judge([subject], {})]
 
 
+@pytest.mark.slow
 def test_a_large_batch_is_examined_by_several_processes_to_the_same_end(
     lake: Lake, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

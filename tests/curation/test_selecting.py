@@ -47,6 +47,7 @@ def store(lake: Lake, batch: str, target: int) -> None:
     write_selected(lake, batch, rows, done)
 
 
+@pytest.mark.slow
 def test_a_target_raised_twice_adds_prompts_and_removes_none(lake: Lake, home: Home) -> None:
     keep(lake, home, STARTER, "starter")
     describe(lake, "starter")
@@ -55,6 +56,7 @@ def test_a_target_raised_twice_adds_prompts_and_removes_none(lake: Lake, home: H
     assert all(large[: len(small)] == small for small, large in pairwise(selections))
 
 
+@pytest.mark.slow
 def test_a_new_batch_leaves_earlier_selections_alone(lake: Lake, home: Home) -> None:
     keep(lake, home, STARTER, "starter")
     describe(lake, "starter")

@@ -59,6 +59,7 @@ def test_every_rule_of_a_suite_fails_on_rows_that_break_it(tmp_path: Path, table
     assert failed == {e.slug for e in SUITES[table].expectations}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", SOUND)
 def test_an_empty_table_breaks_only_rules_that_ask_for_rows(lake: Lake, table: str) -> None:
     write(lake, table, [])

@@ -131,6 +131,7 @@ def test_a_request_that_is_turned_away_costs_nothing(lake: Lake, prompts: Prompt
         assert answer_cell(lake, models, "m", BATCH, SilentProgress()).cost_usd == 0
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_down_is_named_quickly_and_what_was_answered_is_kept(lake: Lake, prompts: Prompts) -> None:
     prompts(5)
     with serve_models() as server:
@@ -158,6 +159,7 @@ def test_a_reply_that_is_always_cut_fails_its_request_and_not_the_model(
     assert sum(report.failed.values()) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_hears_and_never_answers_is_down_too(lake: Lake, prompts: Prompts) -> None:
     prompts(4)
     with socket.create_server(("127.0.0.1", 0)) as mute:
@@ -304,6 +306,7 @@ def test_a_proxy_of_the_environment_is_used_unless_the_address_is_exempt(
         assert server.stats()["requests"] == 2
 
 
+@pytest.mark.slow
 def test_what_the_servers_headers_say_of_its_limits_is_kept_to(lake: Lake, prompts: Prompts) -> None:
     prompts(80)
     with serve_models(Behaviour(requests_per_second=40, burst=20, rate_headers=True, latency=0.05)) as server:

@@ -37,7 +37,7 @@ def run_beside(lake: Lake, port: int, progress: Recorder, serve: Callable[[], No
         return report.result(timeout=30)
 
 
-@pytest.mark.parametrize("away", [0.3, 2.5])
+@pytest.mark.parametrize("away", [0.3, pytest.param(2.5, marks=pytest.mark.slow)])
 def test_a_server_that_is_started_again_loses_nothing_and_is_not_stormed(
     lake: Lake, prompts: Prompts, away: float
 ) -> None:
@@ -65,6 +65,7 @@ def test_a_server_that_is_started_again_loses_nothing_and_is_not_stormed(
         assert message.endswith("waiting for it, 30 seconds at most")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_still_starting_is_waited_for(lake: Lake, prompts: Prompts) -> None:
     prompts(30)
     progress, port = Recorder(), unused_port()
@@ -97,6 +98,7 @@ def test_a_server_that_stays_away_is_named_and_what_it_answered_is_kept(
     assert len(list(read_answers(journal_path(lake.root, "m", BATCH)))) >= 40
 
 
+@pytest.mark.slow
 def test_connections_are_tried_one_at_a_time_after_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dagster_project.generation.outage.MOST_SECONDS_UNHEARD", 2.0)
 
@@ -156,6 +158,7 @@ def test_a_server_that_breaks_every_connection_is_away_too(lake: Lake, prompts: 
     assert run_beside(lake, port, progress, serve).ok == 60
 
 
+@pytest.mark.slow
 def test_random_resets_do_not_hold_up_the_others(lake: Lake, prompts: Prompts) -> None:
     prompts(300)
     progress = Recorder()

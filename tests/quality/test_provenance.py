@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,19 +17,28 @@ from dagster_project.quality import (
     reach_consensus,
     retain_annotations,
 )
-from dagster_project.settings import Home, Settings
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from tests.quality.ratings import PARTITION, panel
 
 STEPS = (judge_annotators, retain_annotations, measure_agreement, reach_consensus)
 AFTER_TRUST = ["retained_annotations", "agreement", "agreement_counts", "consensus", "preferences", "aggregations"]
 
 
-@pytest.fixture
-def made(lake: Lake, settings: Settings) -> Lake:
-    """A campaign that went through the whole stage."""
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lake of a campaign that went through the whole stage: to be copied, and not to be touched."""
+    settings = Settings(PROJECT_ROOT / "config", Home(tmp_path_factory.mktemp("judged")))
+    lake = Lake(settings.home.lake)
     panel(seed=1, tasks=12).write(lake, settings)
     for step in STEPS:
         step(lake, settings, "starter")
+    return lake.root
+
+
+@pytest.fixture
+def made(judged: Path, lake: Lake, config: Path) -> Lake:
+    """A lake of its own of the judged campaign, under the same configuration."""
+    shutil.copytree(judged, lake.root)
     return lake
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Fixture:
     def close(self) -> None:
         self._add("campaign_closings", "closing", [{"campaign": self.campaign, "closed_at": START}])
 
-    @property
+    @cached_property
     def rubric(self) -> Rubric:
         return self.settings.rubric_of(self.campaign)
 
