@@ -40,7 +40,7 @@ test: setup lint  ## all checks and tests
 	$(BIN)/pytest -n 2
 
 test-fast: setup  ## the tests that take no more than a few seconds each
-	$(BIN)/pytest -n 2 -m 'not slow and not browser'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not browser'
 
 bench: setup  ## how fast loading, generation and the other stages are; see bench/README.md
 	@$(BIN)/python -m bench $(ARGS)

@@ -8,7 +8,9 @@ Only the module of the verb that is asked for is imported: some verbs answer in 
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -68,6 +70,7 @@ def command_line(verbs: Iterable[str] = tuple(VERBS)) -> typer.Typer:
 def main() -> None:
     """Run the command line; what the user can mend is said without a traceback."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    atexit.register(_say_no_more)
     asked = sys.argv[1:2]
     try:
         command_line(asked if set(asked) <= VERBS.keys() and asked else VERBS)()
@@ -77,3 +80,14 @@ def main() -> None:
 
         Console(stderr=True).print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
+
+
+def _say_no_more() -> None:
+    """Close the terminal for what is said after the command's own last word.
+
+    When the interpreter has ended, DuckDB's binding lists those of its objects that SQLAlchemy still holds: nothing
+    that a user could do anything about.
+    """
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)

@@ -104,6 +104,7 @@ def test_the_guideline_that_went_out_is_not_written_again(
     assert {name: path.with_name(name).read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_one_freezes(lake: Lake, config: Path, home: Home, answered: Tasks, acme: str) -> None:
     command = [sys.executable, "-c", FREEZE, str(config), str(home.root)]
     runs = [subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]

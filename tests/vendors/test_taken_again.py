@@ -99,11 +99,11 @@ def test_every_delivered_annotation_is_in_the_account_of_its_file(lake: Lake, wo
 def test_the_command_lists_rows_and_takes_them_again(
     config: Path, worded: None, capfd: pytest.CaptureFixture[str], first_round: Tasks
 ) -> None:
-    command_line()(["quarantine"], standalone_mode=False)
+    command_line(["quarantine"])(["quarantine"], standalone_mode=False)
     listed = capfd.readouterr().out
     assert "first: words.jsonl, row 2: bad_type `helpfulness` must be a whole number, or empty." in listed
     assert f'"task_id":"{first_round[1]["task_id"]}"' in listed
     assert "wanda" not in listed
     mend(config)
-    command_line()(["quarantine", "retake", "acme"], standalone_mode=False)
+    command_line(["quarantine"])(["quarantine", "retake", "acme"], standalone_mode=False)
     assert "words.jsonl: 2 quarantined before, 1 now." in capfd.readouterr().out
