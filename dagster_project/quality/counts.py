@@ -8,11 +8,12 @@ Belongs here: counting. Does not belong here: what is computed from counts.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from dagster_project.lake import Session
@@ -24,6 +25,7 @@ from dagster_project.settings import AgreementPolicy
 
 STEPS = ("collected", "trusted", "closest", "retained")
 COLLECTED, TRUSTED, CLOSEST, RETAINED = range(1, 5)
+QUANTITIES = ("annotations", "tasks", "pairs")
 REAL = 0
 """Number of the shuffle that is none."""
 
@@ -82,7 +84,7 @@ def count_agreement(filtered: Filtered, policy: AgreementPolicy, *slicings: Slic
     deck = Deck(ballots, trusted)
 
     def dealt(shuffle: int) -> Iterator[_Panel]:
-        return _dealt(ballots.permuted(deck.dealt(policy.seed, shuffle)), seats, policy)
+        return _dealt(ballots, deck.dealt(policy.seed, shuffle), seats, policy)
 
     def counted(shuffle: int) -> pl.DataFrame:
         tallies = [_Tally(ballots, slicing, cells) for slicing, cells in every]
@@ -147,7 +149,7 @@ class _Panel:
     steps: tuple[int, ...]
     last: Places | int
     task: Places
-    annotations: Places
+    annotations: Places | npt.NDArray[np.uint16]
     given: Scores
 
 
@@ -157,33 +159,42 @@ def _real(filtered: Filtered) -> Iterator[_Panel]:
     for steps in (COLLECTED,), (TRUSTED,), (CLOSEST, RETAINED):
         for response, passing in enumerate(filtered.steps >= steps[0]):
             for places in _seats(ballots, passing):
-                last = np.minimum(filtered.steps[response][places[0]], steps[-1]).astype(np.int64) - steps[0]
+                last = np.minimum(np.take(filtered.steps[response], places[0]), steps[-1]).astype(np.int64) - steps[0]
                 annotations = np.full(places.shape[1], len(places))
                 given = np.take(ballots.scores[response], places, axis=1)
-                yield _Panel(response, steps, last, ballots.task[places[0]], annotations, given)
+                yield _Panel(response, steps, last, np.take(ballots.task, places[0]), annotations, given)
 
 
 def _seats(ballots: Ballots, taken: Mask) -> Iterator[Places]:
     """Yield the places of the ballots taken, of tasks with as many together, shape (ballots, tasks)."""
     places = np.flatnonzero(taken)
-    yield from (places[within] for within in panels(ballots.task[places]))
+    yield from (np.take(places, within) for within in panels(np.take(ballots.task, places)))
 
 
-def _dealt(dealt: Ballots, seats: list[tuple[bool, list[Places]]], policy: AgreementPolicy) -> Iterator[_Panel]:
+def _dealt(
+    ballots: Ballots, source: Places, seats: list[tuple[bool, list[Places]]], policy: AgreementPolicy
+) -> Iterator[_Panel]:
     """Yield the panels of dealt ballots at the seats of the trusted, and of those selected where seats stand."""
     for stands, of in ((stands, of) for stands, some in seats for of in some):
-        task, present, given = dealt.task[of[0]], dealt.present[:, of], np.take(dealt.scores, of, axis=2)
+        # A ballot is dealt to whoever rated the same responses.
+        task, present = np.take(ballots.task, of[0]), np.take(ballots.present, of, axis=1)
+        given = np.take(ballots.scores, np.take(source, of), axis=2)
         for response, scores in enumerate(given):
-            yield _Panel(response, (TRUSTED,), 0, task, present[response].sum(axis=0), scores)
+            yield _Panel(response, (TRUSTED,), 0, task, _rated(present[response]), scores)
         if not stands:
             continue
-        selection = select(given, dealt.scale, policy)
+        selection = select(given, ballots.scale, policy)
         last = np.where(selection.disputed, 0, 1)
         for responses, members in selection.sets:
             for response in responses:
-                annotations = picked(present[response], members).sum(axis=0)
+                annotations = _rated(picked(present[response], members))
                 scores = picked(given[response], members)
                 yield _Panel(response, (CLOSEST, RETAINED), last, task, annotations, scores)
+
+
+def _rated(present: Mask) -> npt.NDArray[np.uint16]:
+    """Return how many annotators of each task have rated a response, shape (tasks,), of shape (annotators, tasks)."""
+    return np.asarray(present.sum(axis=0, dtype=np.uint16))
 
 
 class _Tally:
@@ -193,19 +204,18 @@ class _Tally:
         self._ballots, self._slicing, self._cells = ballots, slicing, cells
         self._annotations = np.zeros((len(STEPS), slicing.size), np.int64)
         self._passing = np.zeros((len(STEPS), len(ballots.task_keys)), bool)
-        self._pairs: dict[tuple[int, ...], list[PairTally]] = {}
+        self._pairs: dict[tuple[int, ...], PairTally] = {}
 
     def add(self, panel: _Panel) -> None:
         """Add a panel, of which each task is counted at the last step that it passes."""
-        cell = panel.last * self._slicing.size + self._cells[panel.response][panel.task]
+        cell = panel.last * self._slicing.size + np.take(self._cells[panel.response], panel.task)
         annotations = self._annotations[panel.steps[0] - 1 : panel.steps[-1]].reshape(-1)
         annotations += np.bincount(cell, panel.annotations, len(annotations)).astype(np.int64)
-        step = panel.steps[0] - 1 + np.broadcast_to(panel.last, panel.task.shape)
-        rated = panel.annotations > 0
-        self._passing[step[rated], panel.task[rated]] = True
-        tallies = self._pairs.setdefault(panel.steps, [PairTally(self._ballots.scale.levels) for _ in panel.given])
-        for tally, given in zip(tallies, panel.given, strict=True):
-            tally.add(cell, given)
+        passing = (panel.steps[0] - 1 + panel.last) * self._passing.shape[1] + panel.task
+        self._passing.reshape(-1)[passing] |= panel.annotations > 0
+        scale = self._ballots.scale
+        tally = self._pairs.setdefault(panel.steps, PairTally(len(scale.attributes), scale.levels))
+        tally.add(cell, panel.given)
 
     def rows(self, shuffle: int) -> pl.DataFrame:
         """Return the counts with all their keys, of the steps that a shuffle has."""
@@ -217,36 +227,39 @@ class _Tally:
             buckets = self._ballots.buckets
             tasks = np.stack([np.bincount(buckets[passing], minlength=BUCKETS) for passing in self._passing])
             found.append(self._sizes("tasks", tasks, first))
-        for steps, tallies in self._pairs.items():
-            for attribute, tally in zip(self._ballots.scale.attributes, tallies, strict=True):
-                cell, *numbers, count = tally.pairs(self._slicing.size)
-                found.append(self._keyed(attribute, "pairs", steps[0] - 1, cell, count, *numbers))
-        return pl.concat(found).select(pl.lit(shuffle, pl.Int32).alias("shuffle"), pl.all())
+        for steps, tally in self._pairs.items():
+            attribute, cell, *pair, count = tally.pairs(self._slicing.size)
+            cell += (steps[0] - 1) * self._slicing.size
+            found.append(self._keyed("pairs", attribute + 1, cell, count, pair))
+        return self._named(shuffle, pl.concat(found))
 
     def _sizes(self, quantity: str, counts: Counts, first: int) -> pl.DataFrame:
-        of, nothing = counts[first:].ravel(), np.zeros(counts[first:].size, np.int64)
-        return self._keyed("*", quantity, first, np.arange(of.size), of, nothing, nothing, nothing)
+        of = counts[first:].ravel()
+        nothing = np.zeros(of.size, np.int64)
+        cell = np.arange(counts.size - of.size, counts.size)
+        return self._keyed(quantity, nothing, cell, of, [nothing] * 3)
 
     def _keyed(
-        self, attribute: str, quantity: str, first: int, cell: Places, count: Counts, *numbers: Places
+        self, quantity: str, attribute: Places, cell: Places, count: Counts, pair: Sequence[Places]
     ) -> pl.DataFrame:
-        """Return counts with all their keys but the shuffle; numbers that a quantity does not have are 0."""
-        step, within = np.divmod(cell, self._slicing.size)
+        """Return counts with their keys but the shuffle, as numbers; 0 is what a quantity does not have."""
+        stage, within = np.divmod(cell, self._slicing.size)
         part, bucket = np.divmod(within, self._slicing.buckets)
-        names = ("bucket", "raters", "first", "second")
-        of = {name: values.astype(np.int32) for name, values in zip(names, (bucket, *numbers), strict=True)}
-        return pl.DataFrame({**of, "count": count}).select(
-            pl.Series(STEPS).gather(first + step).alias("stage"),
-            pl.Series(self._slicing.names, dtype=pl.String).gather(part).alias("slice"),
-            "bucket",
-            pl.lit(attribute).alias("attribute"),
-            pl.lit(quantity).alias("quantity"),
-            pl.lit("").alias("slots"),
-            "raters",
-            "first",
-            "second",
-            "count",
-        )
+        of = np.full(len(cell), QUANTITIES.index(quantity))
+        columns = ("stage", "slice", "bucket", "attribute", "quantity", "raters", "first", "second", "count")
+        return pl.DataFrame(dict(zip(columns, (stage, part, bucket, attribute, of, *pair, count), strict=True)))
+
+    def _named(self, shuffle: int, counts: pl.DataFrame) -> pl.DataFrame:
+        """Return counts with all their keys, by name where they have names."""
+        names = {
+            "stage": STEPS,
+            "slice": self._slicing.names,
+            "attribute": ("*", *self._ballots.scale.attributes),
+            "quantity": QUANTITIES,
+        }
+        named = [pl.lit(pl.Series(of, dtype=pl.String)).gather(pl.col(key)).alias(key) for key, of in names.items()]
+        others = (pl.lit(shuffle).alias("shuffle"), pl.lit("").alias("slots"))
+        return counts.with_columns(*named, *others).select(NONE.columns).cast(NONE.schema)
 
 
 NONE = pl.DataFrame(

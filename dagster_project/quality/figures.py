@@ -18,6 +18,7 @@ import polars as pl
 
 from dagster_project.quality.ballots import BUCKETS
 from dagster_project.quality.counts import REAL, STEPS
+from dagster_project.quality.products import product
 from dagster_project.quality.statistics import (
     OF_FIXED_SLOTS,
     POOLED,
@@ -32,8 +33,6 @@ PARADOX = 0.2
 SKEWED = 0.6
 """There is a warning if AC2 exceeds kappa by more than the one, and one level has more than the other of the scores."""
 WARNED = ("quadratic_kappa", "linear_kappa")
-ON_ONE_THREAD = 262_144
-"""Multiplications up to which BLAS stays on one thread; several wait longer for each other here than they work."""
 INTERVAL = (2.5, 97.5)
 """Percentiles: a 95 % interval."""
 
@@ -62,9 +61,7 @@ class Resampling:
         Sums of whole numbers below 2^53 are exact in any order, as floats too.
         """
         flat = counts.reshape(self.buckets, -1).astype(float)
-        rows = max(8, ON_ONE_THREAD // max(flat.size, 1))
-        parts = [self.weights[start : start + rows] @ flat for start in range(0, len(self.weights), rows)]
-        return np.concatenate(parts).reshape(-1, *counts.shape[1:])
+        return product(self.weights, flat).reshape(-1, *counts.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -216,7 +213,7 @@ def _retention(counts: pl.DataFrame, stage: str, resampling: Resampling) -> Iter
 
         shuffled = [
             share(left)
-            for (n,), left in sizes.filter(stage=stage).group_by("shuffle", maintain_order=True)
+            for (n,), left in sizes.filter(stage=stage).sort("shuffle").group_by("shuffle", maintain_order=True)
             if n != REAL
         ]
         figure = Figure(share(sizes.filter(stage=stage, shuffle=REAL)), _mean(shuffled) if shuffled else None)

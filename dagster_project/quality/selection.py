@@ -79,7 +79,7 @@ def picked(values: npt.NDArray[T], members: Places) -> npt.NDArray[T]:
     if len(members) == ballots:
         return values
     places = members * tasks + np.arange(tasks)
-    found: npt.NDArray[T] = values.reshape(*values.shape[:-2], ballots * tasks)[..., places]
+    found: npt.NDArray[T] = np.take(values.reshape(*values.shape[:-2], ballots * tasks), places, axis=-1)
     return found
 
 
@@ -131,7 +131,8 @@ def _is_wide(given: Scores, levels: int, most: int | None) -> Mask:
     """Say of each task whether a field, of shape (fields, ballots, tasks), differs by more than ``most``."""
     if most is None:
         return np.zeros(given.shape[-1], bool)
-    highest = np.where(given == levels, 0, given).max(axis=1).astype(np.int16)
+    # Below 0 bytes start over at the top: what is missing comes to be the least, and a score stays as it was.
+    highest = (given - np.uint8(levels)).max(axis=1) + np.uint8(levels)
     return np.asarray((highest - given.min(axis=1) > most).any(axis=0))
 
 

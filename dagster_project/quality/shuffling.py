@@ -31,23 +31,36 @@ class Deck:
         drawn = self._drawn(random.Random(f"{seed}|{shuffle}"))  # noqa: S311 - seeded, and no secret
         source = np.arange(len(drawn))
         for places in self._alike:
-            source[places] = places[_order(drawn[places])]
+            source[places] = np.take(places, _order(np.take(drawn, places)))
         return source
 
     def _drawn(self, dice: random.Random) -> Keys:
         of_task, of_annotator = (np.uint64(dice.getrandbits(64) | 1) for _ in range(2))
-        tasks = _mixed(self._ballots.task_keys * of_task)[self._ballots.task]
-        return _mixed(tasks + (self._ballots.annotator_keys * of_annotator)[self._ballots.annotator])
+        tasks, annotators = _mixed(self._ballots.task_keys * of_task), self._ballots.annotator_keys * of_annotator
+        drawn = np.empty(len(self._ballots.task), np.uint64)
+        for start in range(0, len(drawn), DRAWN_AT_ONCE):
+            some = slice(start, start + DRAWN_AT_ONCE)
+            task, annotator = self._ballots.task[some], self._ballots.annotator[some]
+            drawn[some] = _mixed(np.take(tasks, task) + np.take(annotators, annotator))
+        return drawn
+
+
+DRAWN_AT_ONCE = 16_384
+"""Keys that are drawn at a time, so that they stay in the processor's cache."""
 
 
 def _order(keys: Keys) -> Places:
     """Return the places of the keys in their order, by all bits but as many as it takes to number the keys.
 
-    Sorting keys that hold their own places takes a fifth of the time of sorting places by their keys.
+    Sorting keys that hold their own places takes a fifth of the time of sorting places by their keys. The keys are
+    written over.
     """
     places = np.uint64((1 << len(keys).bit_length()) - 1)
-    ordered = np.sort((keys & ~places) | np.arange(len(keys), dtype=np.uint64))
-    return (ordered & places).astype(np.int64)
+    keys &= ~places
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    keys &= places
+    return keys.view(np.int64)
 
 
 def _mixed(keys: Keys) -> Keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sklearn.metrics import cohen_kappa_score
 from dagster_project.lake import Lake, Session
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
 from dagster_project.quality.agreement import counts_of_retained, figures_from
-from dagster_project.quality.counts import KEYS, REAL, added
+from dagster_project.quality.counts import KEYS, REAL, added, count_agreement
 from dagster_project.quality.retention import decide_fates, filter_annotations
 from dagster_project.quality.shuffling import Deck
 from dagster_project.settings import AgreementPolicy, Settings
@@ -348,9 +349,15 @@ def test_shuffling_moves_whole_task_annotations_among_tasks_with_as_many_respons
     assert source[untrusted].tolist() == untrusted.tolist()
     assert (ballots.present[:, source] == ballots.present).all()
     assert (source != np.arange(len(source))).mean() > 0.6
-    moved = ballots.permuted(source)
-    assert [moved.scores[..., n].tolist() for n in range(5)] == [ballots.scores[..., n].tolist() for n in source[:5]]
-    assert (moved.task == ballots.task).all()
+    dealt = Counter(
+        tuple(sorted(int(ballots.scores[response, 0, source[seat]]) for seat in pair))
+        for response in range(2)
+        for pair in combinations(np.flatnonzero(trusted).tolist(), 2)
+        if ballots.task[pair[0]] == ballots.task[pair[1]] and ballots.present[response, list(pair)].all()
+    )
+    counts = count_agreement(filtered, AgreementPolicy(shuffles=1, seed=1)).filter(shuffle=1, stage="trusted")
+    pairs = counts.filter(pl.col("raters") > 1, attribute="a1").group_by("first", "second").agg(pl.col("count").sum())
+    assert {(first, second): count for first, second, count in pairs.iter_rows()} == dealt
 
 
 def test_ratings_are_dealt_within_their_vendor() -> None:
