@@ -82,7 +82,6 @@ def counts_of_retained(
 
     ``sliced`` are those by model and topic too, which takes what `slicings` takes.
     """
-    number_ratings(session)
     filtered = _filtered(session)
     counts = count_agreement(filtered, policy, *(slicings(session, filtered.ballots) if sliced else ()))
     return pl.concat([counts, count_slots(session, filtered)]) if fixed_slots else counts
@@ -90,7 +89,7 @@ def counts_of_retained(
 
 def _filtered(session: Session) -> Filtered:
     """Return the ballots with the steps that the filter found."""
-    ballots = load_ballots(session)
+    ballots = load_ballots(session, number_ratings(session))
     found = session.query("quality/retained_steps")
     places = ballots.place_of(found["task"].to_numpy(), found["annotator"].to_numpy())
     steps = np.zeros(ballots.present.shape, np.uint8)

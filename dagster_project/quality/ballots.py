@@ -10,12 +10,12 @@ Belongs here: numbering tasks and annotators, and the arrays. Does not belong he
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+import polars as pl
 
 from dagster_project.lake import Session
 
@@ -76,50 +76,45 @@ class Ballots:
         """Return where the ballots of these tasks and annotators stand; each must be there."""
         return np.searchsorted(self._codes(self.task, self.annotator), self._codes(task, annotator))
 
-    def permuted(self, source: Places) -> Ballots:
-        """Return the same seats with other ballots: the scores of ``source``, shape (n,)."""
-        return replace(self, scores=np.take(self.scores, source, axis=2))
-
     def _codes(self, task: Places, annotator: Places) -> Places:
         return task.astype(np.int64) * len(self.annotator_keys) + annotator
 
 
-def number_ratings(session: Session) -> None:
-    """Make ``numbered_tasks``, ``numbered_annotators`` and ``numbered_ratings`` from ``annotations``, ``rubric``."""
-    for name in ("numbered_tasks", "numbered_annotators", "numbered_ratings"):
+def number_ratings(session: Session) -> pl.DataFrame:
+    """Make ``numbered_tasks``, ``numbered_annotators`` and ``numbered_ratings`` from ``annotations``, ``rubric``.
+
+    Returns:
+        The numbered ratings.
+    """
+    for name in ("numbered_tasks", "numbered_annotators"):
         session.create(name, f"quality/{name}")
+    ratings = session.query("quality/numbered_ratings")
+    session.lend("numbered_ratings", ratings)
+    return ratings
 
 
-def load_ballots(session: Session) -> Ballots:
-    """Return the ballots of what `number_ratings` made.
+def load_ballots(session: Session, ratings: pl.DataFrame) -> Ballots:
+    """Return the ballots of the ratings that `number_ratings` returned.
 
     Raises:
         ValueError: a score lies outside the scale, or a list of scores is not as long as the rubric.
     """
     scale = _scale(session)
-    ratings = session.query("quality/rated_scores").to_arrow()
-    task, annotator, position = (ratings[name].to_numpy().astype(np.int64) for name in _KEYS)
+    task, annotator, position = (ratings[name].cast(pl.Int64).to_numpy() for name in _KEYS)
     task_keys = session.query("quality/task_keys")["key"].to_numpy()
     annotators = session.query("quality/annotator_keys")
     annotator_keys, vendors = annotators["key"].to_numpy(), annotators["vendor"].to_numpy().astype(np.int64)
-    given = _given(ratings["scores"], scale, len(task))
     codes = task * len(annotator_keys) + annotator
     order = np.argsort(codes, kind="stable")
-    first = _is_first(codes[order])
+    first = _is_first(np.take(codes, order))
     place = np.empty(len(codes), np.int64)
     place[order] = np.cumsum(first) - 1
-    responses = int(position.max(initial=1))
-    scores = np.empty((responses, len(scale.attributes), int(first.sum())), np.uint8)
-    present = np.zeros((responses, scores.shape[2]), bool)
-    for response in range(responses):
-        of = np.flatnonzero(position == response + 1)
-        # Row by row, and turned round at the end: columns would be written here and there.
-        rows = np.full((scores.shape[2], len(scale.attributes)), scale.levels, np.uint8)
-        rows[place[of]] = given[of]
-        scores[response] = rows.T
-        present[response, place[of]] = True
+    rows = np.full((int(position.max(initial=1)), int(first.sum())), len(codes))
+    rows[position - 1, place] = np.arange(len(codes))
+    given = _given(ratings["scores"], scale)
+    scores = np.stack([np.take(given, of, axis=0).T for of in rows])
     seats = order[first]
-    return Ballots(scale, task[seats], annotator[seats], scores, present, task_keys, annotator_keys, vendors)
+    return Ballots(scale, task[seats], annotator[seats], scores, rows < len(codes), task_keys, annotator_keys, vendors)
 
 
 _KEYS = ("task", "annotator", "position")
@@ -152,15 +147,13 @@ def _scale(session: Session) -> Scale:
     return Scale(tuple(rows["attribute"]), rows["decides"].to_numpy(), lowest, highest - lowest + 1)
 
 
-def _given(scores: pa.ChunkedArray, scale: Scale, rows: int) -> Scores:
-    """Return lists of scores as steps above the lowest level, shape (rows, attributes)."""
-    import pyarrow.compute as pc  # noqa: PLC0415 - the definitions load without it
-
-    values = pc.list_flatten(scores)
-    if len(values) != rows * len(scale.attributes):
+def _given(scores: pl.Series, scale: Scale) -> Scores:
+    """Return lists of scores as steps above the lowest level, shape (rows + 1, attributes); the last has no score."""
+    if not (scores.list.len() == len(scale.attributes)).all():
         raise ValueError(f"some annotations do not have {len(scale.attributes)} scores, one for each attribute")
-    filled = pc.fill_null(values.cast(pa.int16()), scale.lowest + scale.levels)
-    steps: npt.NDArray[np.int16] = filled.to_numpy() - scale.lowest
+    steps = (scores.explode().cast(pl.Int16) - scale.lowest).fill_null(scale.levels).to_numpy()
     if len(steps) and not 0 <= steps.min() <= steps.max() <= scale.levels:
         raise ValueError(f"a score lies outside the scale from {scale.lowest} to {scale.lowest + scale.levels - 1}")
-    return steps.astype(np.uint8).reshape(rows, len(scale.attributes))
+    given = np.full((len(scores) + 1, len(scale.attributes)), scale.levels, np.uint8)
+    given[:-1] = steps.reshape(given[:-1].shape)
+    return given

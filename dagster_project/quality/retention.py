@@ -61,16 +61,17 @@ def filter_annotations(session: Session, policy: AgreementPolicy, *, closed: boo
 def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> Filtered:
     """Make ``fates`` from what `filter_annotations` starts from, and return the ballots with the steps they pass."""
     parameters = {**policy.model_dump(), "closed": closed}
-    number_ratings(session)
-    for name in ("campaign_tasks", "judged", "coverage", "standing"):
+    ratings = number_ratings(session)
+    for name in ("campaign_tasks", "judged", "coverage"):
         session.create(name, f"quality/{name}", parameters)
-    ballots = load_ballots(session)
-    standing = pl.DataFrame(session.arrow("standing"))
+    standing = session.query("quality/standing", parameters)
+    session.lend("standing", standing)
+    ballots = load_ballots(session, ratings)
     stands = standing["stage"].is_null().to_numpy()
     left_before = np.where(standing["trusted"].to_numpy(), TRUSTED, COLLECTED) * ballots.present
     steps = np.where(stands, choose(ballots, stands, policy), left_before).astype(np.uint8)
-    session.frame("passed", _passed(ballots, steps, standing))
-    session.create("fates", "quality/fates")
+    session.lend("passed", _passed(ballots, steps, standing))
+    session.view("fates", "quality/fates")
     return Filtered(ballots, steps, stands)
 
 
