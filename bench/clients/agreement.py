@@ -1,14 +1,15 @@
-"""Filter and statistics of parts of generated annotations, one after the other, each added to those before.
+"""Filter and statistics of parts of generated annotations, two at a time, whose counts are added up.
 
 `python -m bench.clients.agreement FOLDER` does what `retained_annotations` and `agreement` do: fates of annotations,
 counts at all steps and of all shuffles, and all figures with intervals from the counts of all parts together.
-`--floor` only scans the same columns once. Prints, as JSON, how much there was and one figure.
+`--floor` only scans the same columns once. Prints, as JSON, how much there was, how much is kept, and some figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,11 @@ RUBRIC = pl.DataFrame(
     ]
 )
 
+PARTS_AT_ONCE = 2
+"""While DuckDB reads one part on one processor, another part is counted on the other."""
+ADDED_AT_ONCE = 4
+"""Counts of parts that wait to be added up; all at once would take the more memory, the more parts there are."""
+
 
 def main() -> None:
     """Read the parts of a folder."""
@@ -39,15 +45,17 @@ def main() -> None:
     if options.floor:
         print(json.dumps({"annotations": sum(_scan(part) for part in parts)}))
         return
-    total: pl.DataFrame | None = None
-    for part in parts:
-        counts = _counts(part)
-        total = counts if total is None else added([total, counts])
-    if total is not None:
-        print(json.dumps(_told(total)))
+    kept, counts = 0, list[pl.DataFrame]()
+    with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
+        for kept_of_part, counts_of_part in threads.map(_kept_and_counts, parts):
+            kept += kept_of_part
+            counts.append(counts_of_part)
+            if len(counts) > ADDED_AT_ONCE:
+                counts = [added(counts)]
+    print(json.dumps({"kept": kept, **_told(added(counts))}))
 
 
-def _counts(part: Path) -> pl.DataFrame:
+def _kept_and_counts(part: Path) -> tuple[int, pl.DataFrame]:
     with Session() as session:
         session.frame("rubric", RUBRIC)
         folder = part.parent.parent
@@ -58,7 +66,9 @@ def _counts(part: Path) -> pl.DataFrame:
         }
         for name, path in files.items():
             session.connection.execute(f"create view {name} as from read_parquet('{path}')")
-        return count_agreement(decide_fates(session, POLICY, closed=True), POLICY)
+        filtered = decide_fates(session, POLICY, closed=True)
+        kept = session.connection.execute("select count(*) from fates where stage = 'kept'").fetchall()[0][0]
+        return kept, count_agreement(filtered, POLICY)
 
 
 def _scan(part: Path) -> int:
