@@ -81,6 +81,8 @@ def _our_kappa() -> Compute:
 
 
 def _our_dawid_skene() -> Compute:
+    import scipy.sparse  # noqa: F401, PLC0415 - imported where it is used, which would be while the clock runs
+
     from dagster_project.quality.aggregation import RatingsOf, dawid_skene  # noqa: PLC0415
 
     return lambda ratings: float(dawid_skene(RatingsOf(*ratings, LEVELS))[:, -1].sum())
