@@ -100,21 +100,22 @@ def load_ballots(session: Session, ratings: pl.DataFrame) -> Ballots:
         ValueError: a score lies outside the scale, or a list of scores is not as long as the rubric.
     """
     scale = _scale(session)
-    task, annotator, position = (ratings[name].cast(pl.Int64).to_numpy() for name in _KEYS)
+    task, annotator, position = (ratings[name].to_numpy() for name in _KEYS)
     task_keys = session.query("quality/task_keys")["key"].to_numpy()
     annotators = session.query("quality/annotator_keys")
     annotator_keys, vendors = annotators["key"].to_numpy(), annotators["vendor"].to_numpy().astype(np.int64)
-    codes = task * len(annotator_keys) + annotator
+    codes = task.astype(np.int64) * len(annotator_keys) + annotator
     order = np.argsort(codes, kind="stable")
     first = _is_first(np.take(codes, order))
-    place = np.empty(len(codes), np.int64)
-    place[order] = np.cumsum(first) - 1
-    rows = np.full((int(position.max(initial=1)), int(first.sum())), len(codes))
-    rows[position - 1, place] = np.arange(len(codes))
+    seats = order[first]
+    place = np.empty(len(codes), np.int32)
+    place[order] = np.cumsum(first, dtype=np.int32) - 1
+    rows = np.full((int(position.max(initial=1)), len(seats)), len(codes), np.int32)
+    rows[position - 1, place] = np.arange(len(codes), dtype=np.int32)
     given = _given(ratings["scores"], scale)
     scores = np.stack([np.take(given, of, axis=0).T for of in rows])
-    seats = order[first]
-    return Ballots(scale, task[seats], annotator[seats], scores, rows < len(codes), task_keys, annotator_keys, vendors)
+    of_task, of_annotator = (numbers[seats].astype(np.int64) for numbers in (task, annotator))
+    return Ballots(scale, of_task, of_annotator, scores, rows < len(codes), task_keys, annotator_keys, vendors)
 
 
 _KEYS = ("task", "annotator", "position")
@@ -147,13 +148,20 @@ def _scale(session: Session) -> Scale:
     return Scale(tuple(rows["attribute"]), rows["decides"].to_numpy(), lowest, highest - lowest + 1)
 
 
+ROWS_AT_ONCE = 65_536
+"""Lists of scores that are turned into arrays at a time, so that what is needed on the way stays small."""
+
+
 def _given(scores: pl.Series, scale: Scale) -> Scores:
     """Return lists of scores as steps above the lowest level, shape (rows + 1, attributes); the last has no score."""
-    if not (scores.list.len() == len(scale.attributes)).all():
-        raise ValueError(f"some annotations do not have {len(scale.attributes)} scores, one for each attribute")
-    steps = (scores.explode().cast(pl.Int16) - scale.lowest).fill_null(scale.levels).to_numpy()
-    if len(steps) and not 0 <= steps.min() <= steps.max() <= scale.levels:
-        raise ValueError(f"a score lies outside the scale from {scale.lowest} to {scale.lowest + scale.levels - 1}")
-    given = np.full((len(scores) + 1, len(scale.attributes)), scale.levels, np.uint8)
-    given[:-1] = steps.reshape(given[:-1].shape)
+    attributes = len(scale.attributes)
+    if not (scores.list.len() == attributes).all():
+        raise ValueError(f"some annotations do not have {attributes} scores, one for each attribute")
+    given = np.full((len(scores) + 1, attributes), scale.levels, np.uint8)
+    for start in range(0, len(scores), ROWS_AT_ONCE):
+        some = scores.slice(start, ROWS_AT_ONCE)
+        steps = (some.explode().cast(pl.Int16) - scale.lowest).fill_null(scale.levels).to_numpy()
+        if not 0 <= steps.min() <= steps.max() <= scale.levels:
+            raise ValueError(f"a score lies outside the scale from {scale.lowest} to {scale.lowest + scale.levels - 1}")
+        given[start : start + len(some)] = steps.reshape(-1, attributes)
     return given

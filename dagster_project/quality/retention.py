@@ -77,10 +77,14 @@ def decide_fates(session: Session, policy: AgreementPolicy, *, closed: bool) -> 
 
 def _passed(ballots: Ballots, steps: Steps, standing: pl.DataFrame) -> pl.DataFrame:
     """Return the last step of each rating, and the stage and reason of those that left before selection."""
-    responses, places = np.nonzero(ballots.present)
-    return standing.select("task", "annotator", "stage", "reason")[places].with_columns(
-        position=pl.Series((responses + 1).astype(np.int8)), step=pl.Series(steps[responses, places])
-    )
+    before = standing.select("task", "annotator", "stage", "reason")
+    of_responses = [
+        before.filter(pl.Series(present)).with_columns(
+            pl.lit(position, pl.Int8).alias("position"), step=pl.Series(last[present])
+        )
+        for position, (present, last) in enumerate(zip(ballots.present, steps, strict=True), 1)
+    ]
+    return pl.concat(of_responses)
 
 
 def _closest_preferences(session: Session, policy: AgreementPolicy) -> pl.DataFrame:

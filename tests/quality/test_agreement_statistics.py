@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sklearn.metrics import cohen_kappa_score
 from dagster_project.lake import Lake, Session
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
 from dagster_project.quality.agreement import counts_of_retained, figures_from
+from dagster_project.quality.ballots import number_ratings
 from dagster_project.quality.counts import KEYS, REAL, added, count_agreement
 from dagster_project.quality.retention import decide_fates, filter_annotations
 from dagster_project.quality.shuffling import Deck
@@ -374,6 +376,19 @@ def test_ratings_are_dealt_within_their_vendor() -> None:
     assert set(ballots.vendor.tolist()) == {0, 1}
     assert (ballots.vendor[source] == ballots.vendor).all()
     assert (source != np.arange(len(source))).mean() > 0.6
+
+
+def test_what_is_drawn_by_chance_hangs_on_the_md5_of_ids_and_so_is_the_same_everywhere() -> None:
+    tasks, annotators = ["t", "tâche", "задача 7"], ["a-1", "b"]
+    ratings = Ratings()
+    for task, annotator in product(tasks, annotators):
+        ratings.rate(task, annotator, [1, 2])
+    with Session() as session:
+        number_ratings(prepared(session, ratings, rubric(2)))
+        of_tasks, of_annotators = (session.query(f"quality/{name}_keys")["key"] for name in ("task", "annotator"))
+    for ids, keys in ((tasks, of_tasks), (annotators, of_annotators)):
+        hashes = [hashlib.md5(name.encode(), usedforsecurity=False).digest() for name in sorted(ids)]
+        assert keys.to_list() == [int.from_bytes(digest[8:], "little") for digest in hashes]
 
 
 def test_neither_the_order_of_rows_nor_other_names_change_a_figure() -> None:
