@@ -147,7 +147,7 @@ def _cheapest(given: Scores, levels: int, decides: Mask, sets: Places, *, break_
     paired = np.zeros((len(sets), len(number)))
     for row, members in enumerate(sets):
         paired[row, [number[pair] for pair in combinations(members.tolist(), 2)]] = 1
-    return np.asarray(sets.T[:, (paired @ costs).argmin(axis=0)])
+    return np.asarray(np.take(sets.T, (paired @ costs).argmin(axis=0), axis=1))
 
 
 def _costs(given: Scores, levels: int, decides: Mask, *, break_ties: bool) -> npt.NDArray[np.float64]:
