@@ -113,7 +113,8 @@ def load_ballots(session: Session, ratings: pl.DataFrame) -> Ballots:
     rows = np.full((int(position.max(initial=1)), len(seats)), len(codes), np.int32)
     rows[position - 1, place] = np.arange(len(codes), dtype=np.int32)
     given = _given(ratings["scores"], scale)
-    scores = np.stack([np.take(given, of, axis=0).T for of in rows])
+    # All scores of an attribute side by side: whatever else works on them would turn them round first, each time.
+    scores = np.ascontiguousarray(np.take(given, rows, axis=0).transpose(0, 2, 1))
     of_task, of_annotator = (numbers[seats].astype(np.int64) for numbers in (task, annotator))
     return Ballots(scale, of_task, of_annotator, scores, rows < len(codes), task_keys, annotator_keys, vendors)
 
