@@ -85,8 +85,8 @@ def main() -> None:
 def _say_no_more() -> None:
     """Close the terminal for what is said after the command's own last word.
 
-    When the interpreter has ended, DuckDB's binding lists those of its objects that SQLAlchemy still holds: nothing
-    that a user could do anything about.
+    When suites ran, DuckDB's binding lists objects of its own as leaked once the interpreter has ended; who holds them
+    until then is not known. All is written by then, and a user could do nothing about it.
     """
     sys.stderr.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
