@@ -6,6 +6,7 @@ Belongs here: when to try it again. Does not belong here: what counts as being a
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 MOST_SECONDS_AWAY = 30.0
@@ -18,7 +19,7 @@ LONGEST_PAUSE_SECONDS = 4.0
 class Outage:
     """Whether an endpoint is away: a connection failed, and nobody has heard from it since that was tried.
 
-    Until it is heard again, one request at a time knocks, after growing pauses. Times are by the loop's clock.
+    Until it is heard again, one request at a time knocks, after growing pauses. Times are by the monotonic clock.
 
     Attributes:
         last_heard: when the endpoint last said anything.
@@ -46,7 +47,7 @@ class Outage:
     async def wait(self) -> None:
         """Return when a request may be sent: the endpoint is there, or it is time to knock."""
         while self.since is not None:
-            pause = self._next_knock - asyncio.get_running_loop().time()
+            pause = self._next_knock - time.monotonic()
             if self._knocked_at is None and pause <= 0:
                 return
             self._changed.clear()

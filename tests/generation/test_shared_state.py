@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,35 @@ def test_no_content_stops_the_counting(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.mktemp("limits") / "e.counters"
     path.write_bytes(content)
     state = SharedState(path, 2, 2, lambda shared, row: shared.__setitem__(0, shared[0] + row[0]))
-    with state.locked():
+    with state:
         assert all(map(math.isfinite, [*state.shared, *state.mine]))
         state.shared[0], state.mine[1] = 1.0, 2.0
-    with state.locked():
+    with state:
         assert (state.shared[0], state.mine[1]) == (1.0, 2.0)
+
+
+def test_threads_that_raise_and_lower_a_number_of_their_process_lose_nothing(tmp_path: Path) -> None:
+    state = SharedState(tmp_path / "e.counters", 2, 2, lambda shared, row: None)
+    with state:
+        state.mine[0] = 1_000.0
+
+    def raise_it() -> None:
+        for _ in range(2_000):
+            with state:
+                state.mine[0] += 2.0
+
+    def lower_it() -> None:
+        for _ in range(2_000):
+            state.take_from_mine(0, 0.5)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work) for work in (raise_it, lower_it, raise_it, lower_it)]:
+            done.result()
+    with state:
+        assert state.mine == [1_000.0 + 8_000.0 - 2_000.0, 0.0]
+    state.take_from_mine(0, 1e9)
+    with state:
+        assert state.mine[0] == 0.0
 
 
 def test_a_file_that_is_cut_while_it_is_used_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ not belong here: each of these by itself.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from dagster_project.generation.limits.adaptive import AdaptivePace
@@ -47,18 +48,17 @@ class Gate:
             quota.watch(self.look_again)
 
     async def enter(self, tokens: int) -> float:
-        """Return when a request that may need so many tokens may be sent; give the time, by the loop's clock."""
-        loop = asyncio.get_running_loop()
+        """Return when a request that may need so many tokens may be sent; give the time, by the monotonic clock."""
         try:
-            while wait := self._wait(loop.time(), tokens):
-                await self._sleep(loop, min(wait, LONGEST_SLEEP_SECONDS))
+            while wait := self._wait(time.monotonic(), tokens):
+                await self._sleep(min(wait, LONGEST_SLEEP_SECONDS))
         except asyncio.CancelledError:
             for quota in self._quotas:
                 quota.stop_waiting()
             raise
         finally:
             self._said = False
-        now = loop.time()
+        now = time.monotonic()
         self.in_flight += 1
         self.pace.sent(now)
         return now
@@ -71,7 +71,7 @@ class Gate:
 
     def told(self, limits: RateLimits) -> None:
         """Take what a reply's headers say about the server's limits; its request has not left yet."""
-        self.pace.told(asyncio.get_running_loop().time(), self.in_flight - 1, limits)
+        self.pace.told(time.monotonic(), self.in_flight - 1, limits)
         self.look_again()
 
     def look_again(self) -> None:
@@ -95,7 +95,8 @@ class Gate:
                 return wait
         return 0.0
 
-    async def _sleep(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
         self._changed = loop.create_future()
         alarm = loop.call_later(seconds, self.look_again)
         try:

@@ -46,14 +46,14 @@ class Ledger:
         self._in_all = math.inf if max_usd is None else max_usd
         self._a_day = math.inf if max_usd_per_day is None else max_usd_per_day
         self._state = shared_state(folder / FOLDER / f"{name}.money", 3, 2, _book_what_was_held)
-        with self._state.locked():
+        with self._state:
             if not self._state.shared[_DAY]:
                 self._state.shared[:] = _today(), *spent_before()
 
     def hold(self, usd: float) -> bool:
         """Hold so much back, and say so; or say that it is not there."""
         state = self._state
-        with state.locked():
+        with state:
             self._turn_the_page()
             if not self._covers(usd):
                 state.bury()
@@ -65,7 +65,7 @@ class Ledger:
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
         state = self._state
-        with state.locked():
+        with state:
             self._turn_the_page()
             state.mine[_HOLDS] = max(0.0, state.mine[_HOLDS] - 1)
             # Sums of amounts do not end at 0 by themselves.
@@ -74,14 +74,14 @@ class Ledger:
 
     def correct(self, usd: float) -> None:
         """Book what something cost more, or below 0 less, than was booked for it."""
-        with self._state.locked():
+        with self._state:
             self._turn_the_page()
             _book(self._state.shared, usd)
 
     def may_come_free(self, usd: float) -> bool:
         """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
         state = self._state
-        with state.locked():
+        with state:
             self._turn_the_page()
             state.bury()
             is_held = any(row[_HOLDS] for row in [state.mine, *state.others.values()])
@@ -90,7 +90,7 @@ class Ledger:
     @property
     def spent_usd(self) -> tuple[float, float]:
         """What was spent today and in all, in US dollars."""
-        with self._state.locked():
+        with self._state:
             self._turn_the_page()
             return self._state.shared[_TODAY], self._state.shared[_IN_ALL]
 

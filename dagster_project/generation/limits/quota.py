@@ -56,7 +56,7 @@ class Quota:
         Requests of another process that waits go first once this one has its fair share of the places.
         """
         state = self._state
-        with state.locked():
+        with state:
             now = time.time()
             wait = max(self._until_due(now), SECONDS_BETWEEN_LOOKS if self._is_full() else 0.0)
             state.mine[_WAITING] = float(wait > 0)
@@ -71,32 +71,31 @@ class Quota:
 
     def short_of(self) -> str:
         """Return the limit that a request waits for, by its name in models.yaml."""
-        with self._state.locked():
+        with self._state:
             tokens_are_due_last = self._state.shared[_TOKENS_DUE] > self._state.shared[_REQUESTS_DUE]
         is_tokens = self._seconds_a_token and (tokens_are_due_last or not self._seconds_a_request)
         return "tokens_per_minute" if is_tokens else "requests_per_minute"
 
     def stop_waiting(self) -> None:
         """Leave the places to others: this process no longer waits for one."""
-        with self._state.locked():
+        with self._state:
             self._state.mine[_WAITING] = 0.0
 
     def leave(self, tokens_unused: int) -> None:
         """Count a request out, and give back what it did not need of its tokens."""
-        with self._state.locked():
-            self._give_back(tokens_unused)
+        if self._seconds_a_token and tokens_unused:
+            with self._state:
+                self._state.shared[_TOKENS_DUE] -= tokens_unused * self._seconds_a_token
+        self._state.take_from_mine(_IN_FLIGHT, 1)
         for look in self._watchers:
             look()
 
     def withdraw(self, tokens: int) -> None:
         """Take back that a request entered: it was not sent after all."""
-        with self._state.locked():
-            self._give_back(tokens)
+        with self._state:
             self._state.shared[_REQUESTS_DUE] -= self._seconds_a_request
-
-    def _give_back(self, tokens: int) -> None:
-        self._state.mine[_IN_FLIGHT] = max(0.0, self._state.mine[_IN_FLIGHT] - 1)
-        self._state.shared[_TOKENS_DUE] -= tokens * self._seconds_a_token
+            self._state.shared[_TOKENS_DUE] -= tokens * self._seconds_a_token
+        self._state.take_from_mine(_IN_FLIGHT, 1)
 
     def _until_due(self, now: float) -> float:
         paces = ((_REQUESTS_DUE, self._seconds_a_request), (_TOKENS_DUE, self._seconds_a_token))

@@ -12,15 +12,15 @@ import fcntl
 import math
 import mmap
 import os
-import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from dagster_project.errors import SteerworksError
 
 MOST_PROCESSES = 64
+NUMBER_BYTES = 8
 _GUARD = 0
 _ROW_LOCKS = 1 << 20
 """Locks of rows lie on bytes behind the end of the file, where no content is."""
@@ -32,7 +32,8 @@ Inherit = Callable[[list[float], list[float]], None]
 class SharedState:
     """Some shared numbers, and a row of numbers for each process; all are 0 at first. Made by `shared_state`.
 
-    Inside ``with state.locked():`` the attributes may be read and changed; they are written back at the end.
+    A context manager: inside ``with state:`` nobody else reads or writes the file, and the attributes may be read and
+    changed; they are written back at the end.
 
     Attributes:
         shared: the shared numbers.
@@ -46,33 +47,50 @@ class SharedState:
         self.shared = [0.0] * shared
         self.mine = [0.0] * own
         self.others: dict[int, list[float]] = {}
-        self._heading = struct.Struct(f"<{shared + 1}d")
-        self._rows = struct.Struct(f"<{own + 1}d")
-        self._size = self._heading.size + MOST_PROCESSES * self._rows.size
+        self._heading = 1 + shared
+        self._size = (self._heading + MOST_PROCESSES * (1 + own)) * NUMBER_BYTES
         self._used = 0
         self._in_this_process = threading.Lock()
-        self._file, self._content = self._open()
+        self._file, self._numbers = self._open()
         self._row = self._take_row()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the file's lock: nobody else reads or writes it in the meantime.
+    def __enter__(self) -> None:
+        """Hold the file's lock.
+
+        Raises:
+            SteerworksError: the file was cut short.
+        """
+        self._in_this_process.acquire()
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GUARD)
+            self._check_size()
+            self._read()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._write()
+        finally:
+            self._unlock()
+
+    def take_from_mine(self, number: int, amount: float) -> None:
+        """Lower a number of this process's row, to 0 at most. Nobody else writes it, so this needs no lock of the file.
 
         Raises:
             SteerworksError: the file was cut short.
         """
         with self._in_this_process:
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GUARD)
-            try:
-                self._check_size()
-                self._read()
-                yield
-                self._write()
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _GUARD)
+            self._check_size()
+            place = self._place(self._row) + 1 + number
+            self._numbers[place] = max(0.0, self._numbers[place] - amount)
 
     def bury(self) -> None:
-        """Settle what processes left that are gone, and take their rows out of ``others``; only inside ``locked``."""
+        """Settle what processes left that are gone, and take their rows out of ``others``; only inside ``with``."""
         for row in [row for row in self.others if self._try_lock(row)]:
             self._inherit(self.shared, self.others.pop(row))
             self._write_row(row, taken=False, numbers=[0.0] * len(self.mine))
@@ -86,14 +104,18 @@ class SharedState:
         except OSError:
             return False
 
-    def _open(self) -> tuple[int, mmap.mmap]:
-        """Open the file, and have its content in memory that all processes share: no call for each number."""
+    def _unlock(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _GUARD)
+        self._in_this_process.release()
+
+    def _open(self) -> tuple[int, memoryview[float]]:
+        """Open the file, and have its numbers in memory that all processes share: no call for each of them."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             # All of it at once: later writes need no further room, so a full disk cannot lose a count.
             os.posix_fallocate(file, 0, self._size)
-            return file, mmap.mmap(file, self._size)
+            return file, memoryview(mmap.mmap(file, self._size)).cast("d")
         except OSError as error:
             raise SteerworksError(
                 f"{self.path}: the counters that hold limits cannot be written ({error.strerror}). "
@@ -102,7 +124,7 @@ class SharedState:
 
     def _take_row(self) -> int:
         self._row = -1
-        with self.locked():
+        with self:
             self.bury()
             free = (row for row in range(MOST_PROCESSES) if row not in self.others and self._try_lock(row))
             self._row = next(free, -1)
@@ -120,28 +142,34 @@ class SharedState:
             )
 
     def _read(self) -> None:
-        used, *self.shared[:] = self._heading.unpack_from(self._content)
+        used, *self.shared[:] = self._numbers[: self._heading]
         if not 0 <= used <= MOST_PROCESSES or not _are_numbers(self.shared):  # never written by us: begin anew
             used, self.shared[:] = 0.0, [0.0] * len(self.shared)
         self._used = max(self._used, int(used))
-        rows = self._content[self._heading.size : self._place(self._used)]
-        self.others = {}
-        for row, (taken, *numbers) in enumerate(self._rows.iter_unpack(rows)):
+        self.others.clear()
+        for row in range(self._used):
+            taken, *numbers = self._numbers[self._place(row) : self._place(row + 1)]
             if row == self._row:
                 self.mine[:] = numbers
             elif taken:
                 self.others[row] = numbers if _are_numbers(numbers) else [0.0] * len(numbers)
 
     def _write(self) -> None:
-        self._content[: self._heading.size] = self._heading.pack(self._used, *self.shared)
+        self._put(0, self._used, self.shared)
         if self._row >= 0:
             self._write_row(self._row, taken=True, numbers=self.mine)
 
-    def _write_row(self, row: int, taken: bool, numbers: list[float]) -> None:
-        self._content[self._place(row) : self._place(row + 1)] = self._rows.pack(float(taken), *numbers)
+    def _write_row(self, row: int, taken: bool, numbers: Sequence[float]) -> None:
+        self._put(self._place(row), taken, numbers)
+
+    def _put(self, place: int, first: float, others: Sequence[float]) -> None:
+        self._numbers[place] = first
+        for number in others:
+            place += 1
+            self._numbers[place] = number
 
     def _place(self, row: int) -> int:
-        return self._heading.size + row * self._rows.size
+        return self._heading + row * (1 + len(self.mine))
 
     def _try_lock(self, row: int) -> bool:
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class Turns:
@@ -17,12 +15,10 @@ class Turns:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
-    @asynccontextmanager
-    async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Have the turn for as long as the context lasts."""
-        loop = asyncio.get_running_loop()
+    async def take(self, rank: int) -> None:
+        """Return when it is this one's turn, until `give_up`."""
         if self._taken:
-            granted: asyncio.Future[None] = loop.create_future()
+            granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (rank, next(self._numbers), granted))
             try:
                 await granted
@@ -31,11 +27,11 @@ class Turns:
                     self._grant_next()
                 raise
         self._taken = True
-        try:
-            yield
-        finally:
-            # Not at once: whoever had the turn may ask for the next one first, and is to get it if nobody ranks before.
-            loop.call_soon(self._grant_next)
+
+    def give_up(self) -> None:
+        """Let the next one have the turn, in the event loop's next round: replies are heard between two sends."""
+        # Whoever had the turn may ask for the next one first, and is to get it if nobody ranks before.
+        asyncio.get_running_loop().call_soon(self._grant_next)
 
     def _grant_next(self) -> None:
         while self._waiting:
