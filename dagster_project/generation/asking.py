@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -37,7 +38,7 @@ LONGEST_RETRY_AFTER_SECONDS = 120.0
 
 @dataclass
 class _Asked:
-    """A request on its way. ``since`` is when it was first sent, by the loop's clock.
+    """A request on its way. ``since`` is when it was first sent, by the monotonic clock.
 
     ``never_sent`` tries found the endpoint away, which says nothing about the request.
     """
@@ -63,7 +64,7 @@ class Asker:
         channel: to the model.
         journal: where answers and permanent failures go before they count.
         rank: of the cell; where several ask the same model, the lowest goes first.
-        on_settled: called with each outcome, journalled or not.
+        on_settled: called with each outcome; if it is one for the journal, once the disk holds it.
 
     Attributes:
         sent: requests that went out.
@@ -102,6 +103,7 @@ class Asker:
             await asyncio.wait([self._dispatching])
             while self._under_way:
                 await asyncio.wait(self._under_way)
+            await self._journal.all_on_disk()
         finally:
             await self._abandon()
             self._channel.leave(self)
@@ -127,10 +129,13 @@ class Asker:
         if self._channel.failure:
             raise self._channel.failure
         while asked := await self._next(requests):
-            async with self._channel.turns.turn(self._rank):
-                if not await self._send_off(asked):
-                    self.out_of_money = True
-                    return
+            await self._channel.turns.take(self._rank)
+            try:
+                self.out_of_money = not await self._send_off(asked)
+            finally:
+                self._channel.turns.give_up()
+            if self.out_of_money:
+                return
 
     async def _send_off(self, asked: _Asked) -> bool:
         """Send a request when its turn has come; say False if there is no money for it."""
@@ -154,7 +159,7 @@ class Asker:
 
     async def _next(self, requests: Iterator[Request]) -> _Asked | None:
         """Return what to send next: what is due for another try first; None when nothing is left or on its way."""
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic
         while True:
             if self._retries and self._retries[0].due <= clock():
                 return heapq.heappop(self._retries).asked
@@ -181,15 +186,17 @@ class Asker:
         asked.since = asked.since or sent_at
         asked.tries += 1
         self.sent += 1
-        unused, cost, answer, end = 0, held, None, 0
+        unused, cost = 0, held
         try:
             outcome = await self._send(asked.request, sent_at)
-            seconds = asyncio.get_running_loop().time() - sent_at
+            seconds = time.monotonic() - sent_at
             unused = _tokens_unused(tokens, outcome)
             if isinstance(outcome, Answered | Refused):
                 answer = self._channel.answers.settled(asked.request, outcome, asked.tries, seconds)
                 cost = answer.cost_usd
-                end = self._journal.write(answer)
+                self._journal.write(answer, self._on_settled)
+                self.left -= 1
+                self._channel.given_up = 0
             elif not (isinstance(outcome, Fault) and outcome.may_cost):
                 cost = 0.0
         finally:
@@ -197,17 +204,13 @@ class Asker:
             self._channel.budget.settle(held, cost)
             self._channel.gate.leave(unused)
             self._channel.outage.lost(sent_at)
-        if answer:
-            self._channel.given_up = 0
-            await self._journal.on_disk(end)
-            self._settle(answer)
-        elif isinstance(outcome, Fault):
+        if isinstance(outcome, Fault):
             self._try_again_or_give_up(asked, outcome)
 
     async def _send(self, request: Request, sent_at: float) -> Outcome:
         channel = self._channel
         outcome, limits = await channel.connection.send(request)
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         if isinstance(outcome, Fault) and outcome.turned_away:
             channel.gate.pace.turned_away(sent_at, now, outcome.retry_after)
         elif not isinstance(outcome, Fault) or outcome.replied:
@@ -245,11 +248,12 @@ class Asker:
             if of_its_kind >= (MOST_TIMES_TURNED_AWAY if fault.turned_away else MOST_TRIES):
                 self._give_up(asked, fault)
                 return
-            due = asyncio.get_running_loop().time() + seconds_before(of_its_kind + 1, fault.retry_after)
+            due = time.monotonic() + seconds_before(of_its_kind + 1, fault.retry_after)
             heapq.heappush(self._retries, _Retry(due, next(self._numbers), asked))
 
     def _give_up(self, asked: _Asked, fault: Fault) -> None:
-        self._settle(self._channel.answers.unsettled(asked.request, fault.reason, asked.tries))
+        self.left -= 1
+        self._on_settled(self._channel.answers.unsettled(asked.request, fault.reason, asked.tries))
         self._channel.given_up += 1
         if self._channel.given_up >= MOST_GIVEN_UP:
             self._channel.fail(
@@ -257,17 +261,13 @@ class Asker:
                 f"{fault.detail}). Mend it, and run again"
             )
 
-    def _settle(self, answer: Answer) -> None:
-        self.left -= 1
-        self._on_settled(answer)
-
     def _is_down(self, asked: _Asked, fault: Fault) -> str:
         """Say for how long nobody has heard from the endpoint, if that is too long to go on; otherwise nothing."""
         outage = self._channel.outage
         if fault.replied:
             return ""
         if outage.since is not None:
-            too_long = outage.is_too_long(asyncio.get_running_loop().time())
+            too_long = outage.is_too_long(time.monotonic())
             return f"for {outage.most_seconds:.0f} seconds" if too_long else ""
         if fault.connection_failed or (outage.last_heard is not None and outage.last_heard >= asked.since):
             return ""

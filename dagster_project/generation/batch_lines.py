@@ -35,7 +35,6 @@ class Harvest:
         on_brought: called with each answer and permanent failure.
 
     Attributes:
-        end: how far the journal was written.
         dead: what no request of the batch can succeed for, in the provider's words, if one says so.
     """
 
@@ -47,7 +46,6 @@ class Harvest:
         api_key: str,
         on_brought: Callable[[Answer], None],
     ) -> None:
-        self.end = 0
         self.dead: Dead | None = None
         self._asked = asked
         self._prices = record.spec.prices
@@ -101,7 +99,7 @@ class Harvest:
             self.dead = outcome if isinstance(outcome, Dead) else self.dead
             return True
         answer = self._answers.settled(self._asked[key], outcome, attempts=1, seconds=None)
-        self.end = self._journal.write(answer)
+        self._journal.write(answer)
         self._costs[key] = answer.cost_usd
         self._on_brought(answer)
         return True

@@ -194,7 +194,7 @@ class BatchDesk:
                     f"{lines_in_words(odd)} of the file {file}: not about a request of the batch {batch.id}, or not "
                     "readable. What has no other line is asked again"
                 )
-        await self._journal.on_disk(harvest.end)
+        await self._journal.all_on_disk()
         problems = self._turned_down(batch) if batch.status == "failed" else []
         if harvest.dead:
             said = f"{harvest.dead.problem}, and says: {harvest.dead.detail}"

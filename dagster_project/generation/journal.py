@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -26,7 +26,11 @@ from dagster_project.whole_files import flush
 FOLDER = "journal"
 COMPLETION_FOLDER = "completion"
 SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_TRIPS = 0.02
+"""Hardly noticed by whoever waits for the disk, and a trip costs as much as an answer."""
 _BLOCK_BYTES = 1 << 16
+
+OnDisk = Callable[[Answer], None]
 
 
 def journal_path(lake_root: Path, model: str, prompt_batch: str, purpose: str = "") -> Path:
@@ -43,7 +47,8 @@ class Journal:
     """A journal open for writing; whoever opens it holds the cell's lock (`only_one_process`).
 
     A line reaches the file at once, so that a kill of the process cannot lose it, and the disk soon: lines that come
-    while the disk is at work go there together, with one fsync. The file is made with the first line.
+    within a moment, or while the disk is at work, go there together, with one fsync. The file is made with the first
+    line.
 
     Raises:
         SteerworksError: the disk does not let it be written.
@@ -51,7 +56,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._failure: SteerworksError | None = None
+        self._failure: Exception | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -60,10 +65,16 @@ class Journal:
         except OSError as error:
             raise self._failed(error) from error
         self._on_disk = self._end
-        self._turn = asyncio.Lock()
+        self._waiting: list[tuple[Answer, OnDisk]] = []
+        self._next_trip: asyncio.TimerHandle | None = None
+        self._trip: asyncio.Task[None] | None = None
 
-    def write(self, answer: Answer) -> int:
-        """Write a line, whole or not at all: half a line would spoil the line after it. Return where it ends.
+    def write(self, answer: Answer, then: OnDisk | None = None) -> None:
+        """Write a line, whole or not at all: half a line would spoil the line after it.
+
+        Args:
+            answer: what the line says.
+            then: called with it once the disk holds the line; never, if the disk does not take it.
 
         Raises:
             SteerworksError: the disk does not take it, or did not take an earlier one.
@@ -79,40 +90,66 @@ class Journal:
             os.ftruncate(self._file, self._end)
             raise self._failed(error) from error
         self._end += len(line)
-        return self._end
+        if then:
+            self._waiting.append((answer, then))
+        self._set_out_soon()
 
-    async def on_disk(self, end: int) -> None:
-        """Return when the disk holds everything up to ``end``, which `write` returned.
+    async def all_on_disk(self) -> None:
+        """Return when the disk holds everything that was written.
 
         Raises:
             SteerworksError: the disk does not take it.
         """
-        async with self._turn:
-            if self._on_disk >= end:  # it went along with another one
-                return
-            if self._failure:
-                raise self._failure
-            written = self._end
-            try:
-                await asyncio.to_thread(os.fsync, self._file)
-            except OSError as error:
-                raise self._failed(error) from error
-            self._on_disk = written
+        while not self._failure and self._on_disk < self._end:
+            self._set_out()
+            if self._trip:
+                await asyncio.wait([self._trip])
+        if self._failure:
+            raise self._failure
 
     async def close(self) -> None:
         """Have the disk hold all that was written, and close the file."""
         try:
             if not self._failure:
-                await self.on_disk(self._end)
+                await self.all_on_disk()
         finally:
+            if self._next_trip:
+                self._next_trip.cancel()
             os.close(self._file)
 
+    def _set_out_soon(self) -> None:
+        if not self._trip and not self._next_trip:
+            self._next_trip = asyncio.get_running_loop().call_later(SECONDS_BETWEEN_TRIPS, self._set_out)
+
+    def _set_out(self) -> None:
+        if self._next_trip:
+            self._next_trip.cancel()
+            self._next_trip = None
+        self._trip = self._trip or asyncio.create_task(self._go_to_disk())
+
+    async def _go_to_disk(self) -> None:
+        end, on_the_way = self._end, self._waiting
+        self._waiting = []
+        try:
+            await asyncio.to_thread(os.fsync, self._file)
+            self._on_disk = end
+            for answer, then in on_the_way:
+                then(answer)
+        except OSError as error:
+            self._failed(error)
+        except Exception as error:  # whoever writes next, or waits for the disk, has it raised
+            self._failure = error
+        finally:
+            self._trip = None
+        if self._on_disk < self._end and not self._failure:
+            self._set_out_soon()
+
     def _failed(self, error: OSError) -> SteerworksError:
-        self._failure = SteerworksError(
+        self._failure = failure = SteerworksError(
             f"{self.path}: the journal cannot be written ({error.strerror}). Free or repair the disk, "
             "and start again: the answers before are kept."
         )
-        return self._failure
+        return failure
 
 
 def _cut_torn_line(file: int) -> int:

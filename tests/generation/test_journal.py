@@ -47,7 +47,10 @@ def write(path: Path, *answers: Answer) -> None:
     async def append_all() -> None:
         journal = Journal(path)
         try:
-            await asyncio.gather(*(journal.on_disk(journal.write(each)) for each in answers))
+            for each in answers:
+                journal.write(each)
+                await asyncio.sleep(0)
+            await journal.all_on_disk()
         finally:
             await journal.close()
 
