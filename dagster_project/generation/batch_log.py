@@ -115,7 +115,7 @@ class BatchLog:
         Raises:
             SteerworksError: the disk does not take it.
         """
-        lines = b"".join(to_json(request) + b"\n" for request in requests)
+        lines = b"".join(to_json(request._asdict()) + b"\n" for request in requests)
         try:
             write_whole(self._requests_path(record.mark), lines)
         except OSError as error:

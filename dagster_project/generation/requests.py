@@ -6,13 +6,15 @@ belong here: prices, limits and addresses, which change how a request is sent bu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.replies import Outcome, read_answer, read_embedding, read_likelihood
-from dagster_project.identity import canonical_json, digest, stable_id
+from dagster_project.identity import canonical_json, stable_id
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile, ModelSpec
 
@@ -25,8 +27,7 @@ LONGEST_MESSAGE_MARKS = 16
 """Allowance, in tokens, for the marks that a chat template puts around each message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request to one model.
 
     ``body`` is the JSON object as sent; ``parameters`` is the JSON text of its sampling parameters
@@ -104,6 +105,8 @@ class RequestForm:
         # An empty system prompt is not sent, so it makes no difference.
         system = self.spec.system_prompt or None
         self.parameters = [canonical_json({**sampling, "system_prompt": system}) for sampling in self._samplings]
+        self._before_messages = canonical_json({"endpoint": self.spec.endpoint})[:-1].encode()
+        self._after_messages = [self._rest_of_what_decides(index) for index in range(self.spec.samples)]
 
     def request(
         self,
@@ -124,27 +127,34 @@ class RequestForm:
         endpoints may serve different weights, on different terms, under one model name.
         """
         messages = self._system + _plain(conversation)
-        sampling = self._samplings[sample_index]
-        asked = {
-            "messages": messages,
-            "endpoint": self.spec.endpoint,
-            "name": self.spec.name,
-            "revision": self.spec.revision,
-            "sampling": sampling,
-            "sample_index": sample_index,
-        }
         shape = {"response_format": dict(response_format)} if response_format else {}
         return Request(
             model=self.model,
             prompt_batch=prompt_batch,
             prompt_id=prompt_id,
             sample_index=sample_index,
-            body={"model": self.spec.name, "messages": messages, **sampling, **shape},
+            body={"model": self.spec.name, "messages": messages, **self._samplings[sample_index], **shape},
             parameters=self.parameters[sample_index],
             conversation_hash=known_hash or conversation_hash(conversation),
-            request_hash=digest({**asked, **shape}),
+            request_hash=self._hash(messages, sample_index, shape),
             max_tokens=self.spec.sampling.most_tokens,
         )
+
+    def _hash(self, messages: Sequence[Message], sample_index: int, shape: Mapping[str, Any]) -> str:
+        """Return the digest of all that decides the answer; what stands around the messages is rendered once."""
+        rest = self._rest_of_what_decides(sample_index, shape) if shape else self._after_messages[sample_index]
+        return hashlib.sha256(self._before_messages + b',"messages":' + _canonical(messages) + rest).hexdigest()
+
+    def _rest_of_what_decides(self, sample_index: int, shape: Mapping[str, Any] | None = None) -> bytes:
+        """Return the end of the canonical JSON: what comes after the messages by its name."""
+        rest = {
+            "name": self.spec.name,
+            "revision": self.spec.revision,
+            "sampling": self._samplings[sample_index],
+            "sample_index": sample_index,
+            **(shape or {}),
+        }
+        return b"," + canonical_json(rest)[1:].encode()
 
     def of_cell(self, lake: Lake, prompt_batch: str, rows: int) -> Iterator[list[Request]]:
         """Yield the requests of one cell, those to at most ``rows`` prompts at a time, by prompt id and sample.
@@ -178,7 +188,7 @@ def requests_in_cell(lake: Lake, spec: ModelSpec, prompt_batch: str) -> int:
 
 def conversation_hash(conversation: Sequence[Message]) -> str:
     """Return the hash of a conversation, by which an answer is known to belong to exactly these turns."""
-    return digest(_plain(conversation))
+    return hashlib.sha256(_canonical(conversation)).hexdigest()
 
 
 def spec_of(models: ModelsFile, model: str) -> ModelSpec:
@@ -192,6 +202,11 @@ def spec_of(models: ModelsFile, model: str) -> ModelSpec:
             f"there is no model `{model}` in models.yaml; it has: {', '.join(sorted(models.models))}."
         )
     return models.models[model]
+
+
+def _canonical(messages: Sequence[Message]) -> bytes:
+    """Return the canonical JSON of messages, as `identity.canonical_json` would, in a third of the time."""
+    return to_json([{"content": message["content"], "role": message["role"]} for message in messages])
 
 
 def _plain(conversation: Sequence[Message]) -> list[dict[str, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import Request, RequestForm, conversation_hash
@@ -14,6 +16,7 @@ from tests.generation.cells import BATCH, loopback_models
 
 ADDRESS = "http://127.0.0.1:9/v1"
 TURNS = [{"role": "user", "content": "Why?"}]
+CONTENT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def hash_of(sample_index: int = 0, slug: str = "m", endpoint: dict[str, Any] | None = None, **model: Any) -> str:
@@ -36,6 +39,27 @@ def test_the_hash_is_of_messages_model_parameters_and_sample() -> None:
         "sample_index": 2,
     }
     assert hash_of(2, system_prompt="Be brief.") == digest(asked)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": CONTENT}), max_size=3),
+    st.none() | st.dictionaries(CONTENT, st.integers() | CONTENT, min_size=1),
+)
+def test_hashes_are_of_the_canonical_json_whatever_is_said(
+    turns: list[dict[str, str]], shape: dict[str, Any] | None
+) -> None:
+    request = RequestForm(loopback_models(ADDRESS), "m").request(BATCH, "p-1", turns, response_format=shape)
+    asked = {
+        "messages": turns,
+        "endpoint": "loopback",
+        "name": "simulated-model",
+        "revision": "1",
+        "sampling": {"max_tokens": 50, "temperature": 0.5},
+        "sample_index": 0,
+        **({"response_format": shape} if shape else {}),
+    }
+    assert request.request_hash == digest(asked)
+    assert request.conversation_hash == digest(turns)
 
 
 @pytest.mark.parametrize(
