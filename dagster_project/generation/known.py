@@ -12,9 +12,9 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, status_in_line
@@ -39,13 +39,12 @@ create table if not exists unreadable (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a line stands."""
+class _Place(NamedTuple):
+    """Where a line stands; a journal goes by its name below the folder of all of them."""
 
-    path: Path
+    journal: str
     start: int
-    bytes: int
+    size: int
     ok: bool
 
 
@@ -63,7 +62,7 @@ class KnownAnswers:
         self._warned: set[tuple[Path, int]] = set()
         self._folder = lake_root / FOLDER
         self._lake_root = lake_root
-        self._files: dict[Path, int] = {}
+        self._files: dict[str, int] = {}
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
         self._index = RebuildableFile(self._folder / NAME, _TABLES, "the index of the journals")
 
@@ -147,9 +146,9 @@ class KnownAnswers:
                 f"where hash in ({marks}) order by path, start",
                 some,
             )
-            for key, path, start, size, ok in rows:
-                known.setdefault(key.hex(), []).append(_Place(self._folder / path, start, size, bool(ok)))
-        ranked = {key: _best(own, places) for key, places in known.items()}
+            for key, journal, start, size, ok in rows:
+                known.setdefault(key.hex(), []).append(_Place(journal, start, size, bool(ok)))
+        ranked = {key: _best(self._name(own), places) for key, places in known.items()}
         return {key: places for key, places in ranked.items() if places}
 
     def _read(self, own: Path, key: str, places: list[_Place]) -> list[Answer] | None:
@@ -159,7 +158,7 @@ class KnownAnswers:
             try:
                 answer = self._answer_at(key, place)
             except SteerworksError:
-                if place.path == own or not self._warn:
+                if place.journal == self._name(own) or not self._warn:
                     raise
                 self._leave_out(place)
                 continue
@@ -169,20 +168,24 @@ class KnownAnswers:
         return answers
 
     def _answer_at(self, key: str, place: _Place) -> Answer | None:
-        line = os.pread(self._file(place.path), place.bytes, place.start)
+        line = os.pread(self._file(place.journal), place.size, place.start)
         if line[HASH_IN_LINE] != key.encode() or not line.endswith(b"\n"):
             return None
         try:
             return Answer.from_line(line)
         except (ValueError, TypeError):
-            raise no_answer(place.path, _line_number(place.path, place.start)) from None
+            path = self._folder / place.journal
+            raise no_answer(path, _line_number(path, place.start)) from None
 
-    def _file(self, path: Path) -> int:
-        if path not in self._files:
+    def _file(self, journal: str) -> int:
+        if journal not in self._files:
             if len(self._files) >= OPEN_JOURNALS:
                 self._close_journals()
-            self._files[path] = os.open(path, os.O_RDONLY)
-        return self._files[path]
+            self._files[journal] = os.open(self._folder / journal, os.O_RDONLY)
+        return self._files[journal]
+
+    def _name(self, journal: Path) -> str:
+        return str(journal.relative_to(self._folder))
 
     def _close_journals(self) -> None:
         for file in self._files.values():
@@ -191,7 +194,7 @@ class KnownAnswers:
 
     def _take_in(self, paths: Collection[Path], all_of_them: bool = False) -> None:
         known = {path: (journal, size) for journal, path, size in self._index.rows("select * from journals")}
-        names = {str(path.relative_to(self._folder)): path for path in paths}
+        names = {self._name(path): path for path in paths}
         for name in sorted(set(known) - set(names)) if all_of_them else ():
             self._drop(self._folder / name)
         for name, path in names.items():
@@ -234,10 +237,10 @@ class KnownAnswers:
 
     def _leave_out(self, place: _Place) -> None:
         """Take a line for none that is less of an answer than it began; its request is asked again."""
-        self._warn_of(place.path, place.start)
+        self._warn_of(self._folder / place.journal, place.start)
         with self._index.change() as index:
             select = "select journal from journals where path = ?"
-            [journal] = index.execute(select, [str(place.path.relative_to(self._folder))]).fetchone()
+            [journal] = index.execute(select, [place.journal]).fetchone()
             index.execute("delete from answers where journal = ? and start = ?", [journal, place.start])
             index.execute("insert or ignore into unreadable values (?, ?)", [journal, place.start])
 
@@ -250,7 +253,7 @@ class KnownAnswers:
         with self._index.change() as index:
             this_one = "where journal in (select journal from journals where path = ?)"
             for table in ("answers", "unreadable", "journals"):
-                index.execute(f"delete from {table} {this_one}", [str(path.relative_to(self._folder))])
+                index.execute(f"delete from {table} {this_one}", [self._name(path)])
 
     def _forget(self) -> None:
         self._close_journals()
@@ -264,8 +267,8 @@ class KnownAnswers:
         self._looked_at_all = -SECONDS_BETWEEN_LOOKS_AT_ALL
 
 
-def _best(own: Path, places: list[_Place]) -> list[_Place]:
-    mine = [place for place in places if place.path == own]
+def _best(own: str, places: list[_Place]) -> list[_Place]:
+    mine = [place for place in places if place.journal == own]
     return mine or [place for place in places if place.ok]
 
 

@@ -326,10 +326,14 @@ def _words(body: bytes) -> str:
 
 def _count(value: Any) -> int | None:
     """Some servers count in floating point."""
-    is_whole = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**31 and value % 1 == 0
+    if type(value) is int:
+        return value if 0 <= value < 2**31 else None
+    is_whole = isinstance(value, float) and 0 <= value < 2**31 and value % 1 == 0
     return int(value) if is_whole else None
 
 
 def _whole_characters(text: str) -> str:
     """Replace halves of surrogate pairs; a server that stops inside an emoji sends them, and no file takes them."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -35,7 +35,8 @@ MOST_LATENCIES = 1 << 14
 _SCHEMA = TABLES["responses"].schema
 _OF_THE_REQUEST = ("model", "prompt_batch", "prompt_id", "sample_index", "conversation_hash", "response_id")
 """An answer may have been given to another prompt or model with the same hash."""
-_OF_THE_ANSWER = tuple(name for name in _SCHEMA.names if name not in _OF_THE_REQUEST)
+_REQUESTS = pa.schema([_SCHEMA.field(name) for name in _OF_THE_REQUEST])
+_ANSWERS = pa.schema([field for field in _SCHEMA if field.name not in _OF_THE_REQUEST])
 
 
 class Unsettled:
@@ -137,17 +138,24 @@ def _is_whole(group: Sequence[pa.Table], rows_so_far: int) -> bool:
 
 
 def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
-    """Make rows by way of JSON: Arrow's own conversion of Python values loads pandas, and is slower."""
+    """Make rows of answers as the journal has them, and of what the request says in their stead."""
+    told = _read_lines(_ANSWERS, (answer.line() for _, answer in paired))
+    asked = _read_lines(_REQUESTS, (_of_the_request(request) for request, _ in paired))
+    together = dict(zip(_ANSWERS.names + _REQUESTS.names, told.columns + asked.columns, strict=True))
+    return pa.table([together[name] for name in _SCHEMA.names], schema=_SCHEMA)
+
+
+def _read_lines(schema: pa.Schema, lines: Iterable[bytes]) -> pa.Table:
+    """Arrow's own conversion of Python values loads pandas, and is slower."""
     from pyarrow import json  # noqa: PLC0415 - only when there is a table to write
 
-    if not paired:
-        return _SCHEMA.empty_table()
-    content = pa.BufferReader(b"\n".join(_row(request, answer) for request, answer in paired))
-    as_described = json.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
+    content = pa.BufferReader(b"".join(lines))
+    if not content.size():
+        return schema.empty_table()
+    as_described = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     whole = json.ReadOptions(use_threads=False, block_size=content.size() + 1)
-    return json.read_json(content, whole, as_described).select(_SCHEMA.names)
+    return json.read_json(content, whole, as_described)
 
 
-def _row(request: Request, answer: Answer) -> bytes:
-    row = {name: getattr(answer, name) for name in _OF_THE_ANSWER}
-    return to_json(row | {name: getattr(request, name) for name in _OF_THE_REQUEST})
+def _of_the_request(request: Request) -> bytes:
+    return to_json({name: getattr(request, name) for name in _REQUESTS.names}) + b"\n"
