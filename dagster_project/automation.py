@@ -129,12 +129,16 @@ def missing_ranges(instance: dg.DagsterInstance, settings: Settings, models: Seq
     """Return first and last key of each unbroken run of missing cells, model by model.
 
     Which cells are missing is asked of the lake, not of Dagster: a cell that was materialised when the
-    money ran out still lacks answers.
+    money ran out still lacks answers. Batches that Dagster does not know, as its storage is another one than they were
+    taken in with, are told to it.
     """
     from dagster_project.generation import unfilled_cells  # noqa: PLC0415 - loads slowly
 
     unfilled = set(unfilled_cells(_lake(settings), settings.models, models))
-    cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(PROMPT_BATCHES.name or "")]
+    name = PROMPT_BATCHES.name or ""
+    if unknown := sorted({batch for _, batch in unfilled} - set(instance.get_dynamic_partitions(name))):
+        instance.add_dynamic_partitions(name, unknown)
+    cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(name)]
     ranges: list[tuple[str, str]] = []
     for (_, missing), run in groupby(cells, key=lambda cell: (cell[0], cell in unfilled)):
         keys = [cell_key(*cell) for cell in run]

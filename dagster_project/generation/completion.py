@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.completion_ranking import Candidate, best_of, likelihood_request
@@ -17,7 +18,10 @@ from dagster_project.generation.limits.budget import Purse
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import Message, Request, RequestForm, spec_of
 from dagster_project.lake import Lake
-from dagster_project.settings import Completion, ModelsFile
+from dagster_project.settings import ModelsFile
+
+if TYPE_CHECKING:
+    from dagster_project.settings import Completion
 
 LIKELIHOOD_FOLDER = "likelihood"
 
@@ -67,6 +71,8 @@ def complete_conversations(
     Raises:
         SteerworksError: as `answer_cells`; the turns until then are kept.
     """
+    from dagster_project.settings import Completion  # noqa: PLC0415 - curation's settings, which answering does without
+
     rules = rules or Completion()
     results = {prompt_id: Completed([dict(turn) for turn in turns]) for prompt_id, turns in conversations.items()}
     with Engine(lake, models, progress, purse) as engine:

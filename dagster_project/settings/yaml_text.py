@@ -16,16 +16,29 @@ from dagster_project.errors import SteerworksError
 class _UniqueKeyLoader(yaml.CSafeLoader):
     """YAML keeps the last of two equal keys; a configuration must refuse them."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands here twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+    def get_single_data(self) -> Any:
+        """Return the content, once all mappings were looked at: merging puts the keys of one into another."""
+        root = self.get_single_node()
+        if root is None:
+            return None
+        self._require_unique_keys(root, set())
+        return self.construct_document(root)
+
+    def _require_unique_keys(self, node: yaml.Node, seen: set[int]) -> None:
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys = set()
+            for key, value in node.value:
+                if (key.tag, str(key.value)) in keys:
+                    problem = f"the key {key.value!r} stands here twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                keys.add((key.tag, str(key.value)))
+                self._require_unique_keys(value, seen)
+        else:
+            for item in node.value:
+                self._require_unique_keys(item, seen)
 
 
 def read_yaml(path: Path) -> Any:

@@ -117,6 +117,24 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full(
         assert server.stats()["requests"] == 6
 
 
+def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
+    config: Path, home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first")
+        launcher = Launcher(settings)
+        for batch in BATCHES:
+            launcher.prompts(batch)
+        with dg.DagsterInstance.get() as instance:
+            for batch in BATCHES:
+                instance.delete_dynamic_partition("prompt_batch", batch)
+        backfill()
+        assert launcher.missing_responses(["first"]) == []
+    rows = Lake(home.lake).read("responses")
+    assert Counter(rows["prompt_batch"]) == dict.fromkeys(BATCHES, 3)
+
+
 def test_a_backfill_goes_on_after_a_model_that_fails_and_ends_with_its_reason(
     config: Path, home: Home, settings: Settings, tmp_path: Path
 ) -> None:

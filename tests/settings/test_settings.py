@@ -76,6 +76,34 @@ def test_a_mistake_is_named_with_file_line_and_rule(
         getattr(settings, read)
 
 
+def test_a_model_takes_from_another_what_it_does_not_say_itself(config: Path, settings: Settings) -> None:
+    path = config / "models.yaml"
+    models = """
+endpoints:
+  here: {base_url: "http://127.0.0.1:8000/v1"}
+models:
+  first: &first
+    endpoint: here
+    name: first
+    revision: "1"
+    sampling: {max_tokens: 96, temperature: 0.2}
+    terms: {licence: CC0-1.0, outputs_may_train: true}
+  second: &second
+    <<: *first
+    name: second
+  third:
+    <<: *second
+    sampling: {max_tokens: 50}
+"""
+    path.write_text(models, encoding="utf-8")
+    first, second, third = settings.models.models.values()
+    assert (second.name, second.sampling) == ("second", first.sampling)
+    assert (third.name, third.sampling.max_tokens, third.sampling.temperature) == ("second", 50, None)
+    path.write_text(models.replace("    name: second\n", "    name: second\n    name: other\n"), encoding="utf-8")
+    with pytest.raises(SteerworksError, match=r"models.yaml:14: .* the key 'name' stands here twice"):
+        _ = Settings(config, settings.home).models
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
