@@ -59,6 +59,7 @@ def _home(home: Home, config: Path) -> None:
     """Every command works on an empty home and a copy of the configuration."""
 
 
+@pytest.mark.slow
 def test_broken_yaml_is_told_by_the_command_itself_without_a_traceback(config: Path) -> None:
     (config / "models.yaml").write_text("endpoints: [unclosed")
     result = subprocess.run([STEERWORKS, "run"], capture_output=True, text=True, check=False)

@@ -78,7 +78,7 @@ def test_so_many_429s_at_random_that_they_look_like_a_cap_end_well_too() -> None
     assert max(slower) < 2.5
 
 
-@pytest.mark.parametrize(("p429", "slower"), [(0.3, 1.6), (0.5, 2.0)])
+@pytest.mark.parametrize(("p429", "slower"), [(0.3, 1.6), pytest.param(0.5, 2.0, marks=pytest.mark.slow)])
 def test_429s_that_are_as_many_at_half_the_pace_are_chance_and_the_pace_does_not_collapse(
     p429: float, slower: float
 ) -> None:

@@ -189,6 +189,7 @@ def test_kappa_and_alpha_are_those_of_scikit_learn_and_krippendorff(crowd: tuple
         assert_as_the_packages_say(ratings, scale)
 
 
+@pytest.mark.slow
 def test_they_agree_on_a_panel_with_unequal_numbers_of_raters() -> None:
     ratings = panel(seed=5, tasks=40, per_task=3)
     ratings.annotations += panel(seed=6, tasks=15, per_task=5).annotations

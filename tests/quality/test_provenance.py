@@ -50,6 +50,7 @@ def with_policy(config: Path, home: Home, old: str, new: str) -> Settings:
     return Settings(config, home)
 
 
+@pytest.mark.slow
 def test_what_was_just_made_is_up_to_date_and_is_made_again_with_the_same_bytes(made: Lake, settings: Settings) -> None:
     assert outdated(made, settings, "starter") == []
     tables = ["annotator_quality", *AFTER_TRUST]

@@ -73,6 +73,7 @@ def test_nothing_half_done_is_visible_and_the_next_build_clears_up(
     assert not [name for name in all_bytes(report.path) if name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 def test_killed_before_the_lock_the_release_is_whole_and_gets_its_lock(
     small: Fixture, lake: Lake, settings: Settings
 ) -> None:

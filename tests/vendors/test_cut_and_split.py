@@ -100,6 +100,7 @@ nearly_good = st.builds(
 ).map(lambda changes: a_good_one | changes)
 
 
+@pytest.mark.slow
 @hypothesis_settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

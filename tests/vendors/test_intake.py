@@ -332,6 +332,7 @@ def test_a_vendor_that_is_not_configured_is_an_error(lake: Lake, settings: Setti
         take_in(lake, Settings(config, settings.home), "acme")
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), name=st.sampled_from(["a.jsonl", "a.csv"]))
 def test_whatever_arrives_is_taken_in_and_accounted_for(

@@ -96,6 +96,7 @@ def test_every_delivered_annotation_is_in_the_account_of_its_file(lake: Lake, wo
     assert lake.read("delivery_accounts").filter(delivery_id="total")["unaccounted"].item() == 1
 
 
+@pytest.mark.slow
 def test_the_command_lists_rows_and_takes_them_again(
     config: Path, worded: None, capfd: pytest.CaptureFixture[str], first_round: Tasks
 ) -> None:
