@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.journal import Journal
+from dagster_project.generation.limits.gate import LONG_WAIT_SECONDS
 from dagster_project.generation.limits.rate_headers import NO_LIMITS
 from dagster_project.generation.prices import highest_cost_usd
 from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, Refused
@@ -170,10 +171,16 @@ class Asker:
                 return None
             self._something_ended.clear()
             wait = self._retries[0].due - clock() if self._retries else None
+            self._say_if_long(wait or 0.0)
             try:
                 await asyncio.wait_for(self._something_ended.wait(), wait)
             except TimeoutError:
                 continue
+
+    def _say_if_long(self, wait: float) -> None:
+        if wait > LONG_WAIT_SECONDS and not self._under_way:
+            again = f"{len(self._retries)} requests" if len(self._retries) > 1 else "a request"
+            self._channel.say(f"model `{self._channel.model}`: waiting {wait:.0f} s before {again} can be sent again")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)

@@ -137,8 +137,7 @@ class OpenCell:
             claimed = self.claims.claim(self.journal, times)
             self.unsettled.pending |= claimed.handed_in
             others.note(times, claimed)
-            # In the order of the cell: what was under way when a run was killed goes first.
-            mine = Counter(key for key in times if key in claimed.now)
+            mine = Counter(claimed.now)  # in the order of the cell: what was under way when a run was killed goes first
             self._count_known(mine)  # answered between the look and the claim
             yield from (each[key] for key in mine)
 

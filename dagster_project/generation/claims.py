@@ -31,11 +31,11 @@ create table if not exists claims (hash blob primary key, cell integer not null)
 class Claimed(NamedTuple):
     """What became of requests that a cell wants.
 
-    ``now`` are the cell's to send; ``elsewhere`` are under way for the cells of these journals, or of its own;
-    ``handed_in`` are with a Batch API for another cell.
+    ``now`` are the cell's to send, in the order asked for; ``elsewhere`` are under way for the cells of these
+    journals, or of its own; ``handed_in`` are with a Batch API for another cell.
     """
 
-    now: set[str]
+    now: list[str]
     elsewhere: dict[str, Path]
     handed_in: set[str]
 
@@ -70,14 +70,15 @@ class Claims:
         Raises:
             SteerworksError: the disk does not take it.
         """
-        now, claims = self._claim(own, hashes)
+        mine, claims = self._claim(own, hashes)
         others = {claim.journal for claim in claims.values() if claim.asking} - {own}
         if killed := {journal for journal in others if self._is_taken_over(journal)}:
             left_behind = [key for key, claim in claims.items() if claim.journal in killed]
             taken_over, still_claimed = self._claim(own, left_behind)
-            now |= taken_over
+            mine |= taken_over
             claims = {key: claim for key, claim in claims.items() if claim.journal not in killed} | still_claimed
         elsewhere = {key: claim.journal for key, claim in claims.items() if claim.asking}
+        now = [key for key in hashes if key in mine]
         return Claimed(now, elsewhere, handed_in=set(claims) - set(elsewhere))
 
     def release(self, own: Path) -> None:

@@ -99,14 +99,14 @@ def claims(tmp_path: Path) -> Claims:
 def test_claims_end_with_their_release_or_the_end_of_whoever_had_them(claims: Claims, tmp_path: Path) -> None:
     mine, other = (journal_path(tmp_path, model, BATCH) for model in "mn")
     with while_idle(mine), while_idle(other):
-        assert claims.claim(mine, ["aa", "bb"]).now == {"aa", "bb"}
+        assert claims.claim(mine, ["aa", "bb"]).now == ["aa", "bb"]
         assert claims.claim(other, ["bb", "cc"]) == ({"cc"}, {"bb": mine}, set())
         assert not claims.are_released(mine)
         claims.release(mine)
         assert claims.are_released(mine)
-        assert claims.claim(other, ["aa", "bb"]).now == {"aa", "bb"}
+        assert claims.claim(other, ["aa", "bb"]).now == ["aa", "bb"]
     with while_idle(mine):
-        assert claims.claim(mine, ["aa", "cc"]).now == {"aa", "cc"}, "nobody works on the other cell any more"
+        assert claims.claim(mine, ["aa", "cc"]).now == ["aa", "cc"], "nobody works on the other cell any more"
 
 
 def test_a_spoiled_list_of_claims_is_begun_anew(claims: Claims, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_spoiled_list_of_claims_is_begun_anew(claims: Claims, tmp_path: Path) 
         claims.close()
         path = tmp_path / "journal" / "claims.sqlite"
         path.write_bytes(b"\xaa" * path.stat().st_size)
-        assert Claims(tmp_path, KnownAnswers(tmp_path)).claim(journal, ["0001"]).now == {"0001"}
+        assert Claims(tmp_path, KnownAnswers(tmp_path)).claim(journal, ["0001"]).now == ["0001"]
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from("mno"), st.sets(st.integers(0, 12), min_size=1)), max_size=20))

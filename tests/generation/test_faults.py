@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -12,12 +13,12 @@ from typing import ClassVar
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import Purse, SilentProgress, answer_cell
+from dagster_project.generation import Purse, SilentProgress, answer_cell, asking
 from dagster_project.generation.asking import MOST_GIVEN_UP, MOST_TRIES, WAITING_PER_PLACE
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
-from tests.generation.cells import BATCH, loopback_models, write_prompts
+from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
 
 Prompts = Callable[..., list[str]]
 KEY = "sk-secret-key-that-must-not-leak-0123456789"
@@ -45,6 +46,15 @@ def test_a_cap_on_requests_a_second_loses_nothing(lake: Lake, prompts: Prompts) 
     with serve_models(Behaviour(requests_per_second=40, retry_after=0.5)) as server:
         assert answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress()).ok == 80
         assert server.stats()["statuses"]["429"] > 0
+
+
+def test_a_long_wait_for_another_try_is_said(lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "LONG_WAIT_SECONDS", 0.2)
+    prompts(3)
+    progress = Recorder()
+    with serve_models(Behaviour(p429=0.7, retry_after=0.4)) as server:
+        assert answer_cell(lake, loopback_models(server.address), "m", BATCH, progress).ok == 3
+    assert any(re.fullmatch(r"model `m`: waiting 0 s before .* can be sent again", text) for text in progress.messages)
 
 
 def test_refused_prompts_are_tried_once_and_leave_the_others_alone(lake: Lake, prompts: Prompts) -> None:

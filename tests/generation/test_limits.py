@@ -22,6 +22,7 @@ from dagster_project.generation.limits.budget import Budget
 from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
+from dagster_project.generation.limits.rate_headers import RateLimit, RateLimits
 from dagster_project.generation.spending import spent_before
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
@@ -268,6 +269,20 @@ def test_a_long_wait_for_a_limit_is_said_once(tmp_path: Path) -> None:
     asyncio.run(wait_twice())
     assert [text.partition(" s for ")[2] for text in said] == ["tokens_per_minute"] * 2
     assert all(90 < int(text.split()[1]) <= 102 for text in said)
+
+
+def test_a_long_wait_that_the_server_asks_for_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def wait() -> None:
+        gate = Gate(4, [], said.append)
+        await gate.enter(10)
+        gate.told(RateLimits(requests=RateLimit(limit=100, remaining=0, reset=60), tokens=None))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gate.enter(10), 1.5)
+
+    asyncio.run(wait())
+    assert said == ["waiting 60 s for the server, which takes no more until then"]
 
 
 LIMITS = {"endpoint-e": Limits(requests_per_minute=6000), "model-m": Limits(tokens_per_minute=600)}

@@ -84,16 +84,20 @@ class Gate:
         if self.in_flight >= self.most:
             return LONGEST_SLEEP_SECONDS
         if delay := self.pace.delay(now, self.in_flight):
+            self._say_if_long(delay, lambda: "the server, which takes no more until then")
             return delay
         for number, quota in enumerate(self._quotas):
             if wait := quota.enter(tokens):
                 for entered in self._quotas[:number]:
                     entered.withdraw(tokens)
-                if wait > LONG_WAIT_SECONDS and not self._said:
-                    self._said = True
-                    self._say(f"waiting {wait:.0f} s for {quota.short_of()}")
+                self._say_if_long(wait, quota.short_of)
                 return wait
         return 0.0
+
+    def _say_if_long(self, seconds: float, what_for: Callable[[], str]) -> None:
+        if seconds > LONG_WAIT_SECONDS and not self._said:
+            self._said = True
+            self._say(f"waiting {seconds:.0f} s for {what_for()}")
 
     async def _sleep(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
