@@ -100,7 +100,7 @@ def test_claims_end_with_their_release_or_the_end_of_whoever_had_them(claims: Cl
     mine, other = (journal_path(tmp_path, model, BATCH) for model in "mn")
     with while_idle(mine), while_idle(other):
         assert claims.claim(mine, ["aa", "bb"]).now == ["aa", "bb"]
-        assert claims.claim(other, ["bb", "cc"]) == ({"cc"}, {"bb": mine}, set())
+        assert claims.claim(other, ["bb", "cc"]) == (["cc"], {"bb": mine}, set())
         assert not claims.are_released(mine)
         claims.release(mine)
         assert claims.are_released(mine)
