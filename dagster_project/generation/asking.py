@@ -98,6 +98,7 @@ class Asker:
                 What was under way then is waited for and kept.
         """
         self._channel.join(self)
+        self._journal.watch(self.stop)
         self.left = count
         self._dispatching = asyncio.create_task(self._dispatch(requests))
         try:

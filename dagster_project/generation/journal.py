@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -57,6 +57,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._failure: Exception | None = None
+        self._watchers: list[Callable[[Exception], None]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -68,6 +69,10 @@ class Journal:
         self._waiting: list[tuple[Answer, OnDisk]] = []
         self._next_trip: asyncio.TimerHandle | None = None
         self._trip: asyncio.Task[None] | None = None
+
+    def watch(self, stop: Callable[[Exception], None]) -> None:
+        """Have a function called with why no more can be written, before there is another answer to write."""
+        self._watchers.append(stop)
 
     def write(self, answer: Answer, then: OnDisk | None = None) -> None:
         """Write a line, whole or not at all: half a line would spoil the line after it.
@@ -87,7 +92,8 @@ class Journal:
             while remaining:
                 remaining = remaining[os.write(self._file, remaining) :]
         except OSError as error:
-            os.ftruncate(self._file, self._end)
+            with suppress(OSError):  # then half a line stays the last one, and is cut off as one that a crash tore
+                os.ftruncate(self._file, self._end)
             raise self._failed(error) from error
         self._end += len(line)
         if then:
@@ -132,24 +138,35 @@ class Journal:
         self._waiting = []
         try:
             await asyncio.to_thread(os.fsync, self._file)
-            self._on_disk = end
-            for answer, then in on_the_way:
-                then(answer)
         except OSError as error:
             self._failed(error)
-        except Exception as error:  # whoever writes next, or waits for the disk, has it raised
-            self._failure = error
+        else:
+            self._on_disk = end
+            self._tell(on_the_way)
         finally:
             self._trip = None
         if self._on_disk < self._end and not self._failure:
             self._set_out_soon()
 
+    def _tell(self, on_disk: list[tuple[Answer, OnDisk]]) -> None:
+        try:
+            for answer, then in on_disk:
+                then(answer)
+        except Exception as error:  # whoever watches, writes next, or waits for the disk, has it raised
+            self._fail(error)
+
     def _failed(self, error: OSError) -> SteerworksError:
-        self._failure = failure = SteerworksError(
+        failure = SteerworksError(
             f"{self.path}: the journal cannot be written ({error.strerror}). Free or repair the disk, "
             "and start again: the answers before are kept."
         )
+        self._fail(failure)
         return failure
+
+    def _fail(self, failure: Exception) -> None:
+        self._failure = failure
+        for stop in self._watchers:
+            stop(failure)
 
 
 def _cut_torn_line(file: int) -> int:

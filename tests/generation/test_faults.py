@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -287,6 +290,27 @@ def test_requests_per_minute_are_kept(lake: Lake, prompts: Prompts) -> None:
     with serve_models() as server:
         models = loopback_models(server.address, {"requests_per_minute": 600})
         assert answer_cell(lake, models, "m", BATCH, SilentProgress()).seconds >= 0.8
+
+
+def test_a_disk_that_fails_stops_the_model_before_the_next_request(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts(2)
+    fsync = os.fsync
+
+    def broken(file: int) -> None:
+        if Path(f"/proc/self/fd/{file}").readlink().suffix == ".jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with serve_models() as server:
+        models = loopback_models(server.address, {"requests_per_minute": 6})
+        with pytest.raises(SteerworksError, match=r"the journal cannot be written \(Input/output error\)"):
+            answer_cell(lake, models, "m", BATCH, SilentProgress())
+        assert server.stats()["requests"] == 1
+        monkeypatch.undo()
+        assert answer_cell(lake, loopback_models(server.address), "m", BATCH, SilentProgress()).reused == 1
 
 
 def test_no_more_than_the_allowed_requests_are_in_flight(lake: Lake, prompts: Prompts) -> None:

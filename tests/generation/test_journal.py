@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import resource
@@ -112,6 +113,49 @@ def test_a_full_disk_is_an_error_and_the_answers_before_are_whole(tmp_path: Path
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == answer(1).line()
+
+
+def test_half_a_line_that_a_broken_disk_keeps_is_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written after it, so the next run cuts it off as one that a crash tore."""
+
+    def broken(file: int, size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def write_on(path: Path) -> None:
+        journal = Journal(path)
+        for number in (2, 3):
+            with pytest.raises(SteerworksError, match="the journal cannot be written"):
+                journal.write(answer(number, "short" if number == 3 else "long " * 100))
+        await journal.close()
+
+    path = tmp_path / "cell.jsonl"
+    write(path, answer(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 500, hard))
+    monkeypatch.setattr(os, "ftruncate", broken)
+    try:
+        asyncio.run(write_on(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        monkeypatch.undo()
+    write(path, answer(4))
+    assert list(read_answers(path)) == [answer(1), answer(4)]
+
+
+def test_what_a_listener_raises_is_not_put_down_to_the_disk(tmp_path: Path) -> None:
+    def deaf(_: Answer) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    async def write_one() -> None:
+        journal = Journal(tmp_path / "cell.jsonl")
+        journal.write(answer(1), deaf)
+        try:
+            await journal.all_on_disk()
+        finally:
+            await journal.close()
+
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(write_one())
 
 
 def test_a_journal_or_lock_that_cannot_be_opened_is_an_error_that_says_so(tmp_path: Path) -> None:
