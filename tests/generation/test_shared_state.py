@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,26 @@ def test_threads_that_raise_and_lower_a_number_of_their_process_lose_nothing(tmp
     state.take_from_mine(0, 1e9)
     with state:
         assert state.mine[0] == 0.0
+
+
+def test_what_a_dead_process_owes_is_booked_even_if_whoever_finds_it_gets_no_further(tmp_path: Path) -> None:
+    def book(shared: list[float], row: list[float]) -> None:
+        shared[0] += row[0]
+
+    path = tmp_path / "e.counters"
+    state = SharedState(path, 1, 1, book)
+    child = os.fork()
+    if not child:
+        debtor = SharedState(path, 1, 1, book)
+        with debtor:
+            debtor.mine[0] = 5.0
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with suppress(KeyboardInterrupt), state:
+        state.bury()
+        raise KeyboardInterrupt
+    with state:
+        assert (state.shared, state.others) == ([5.0], {})
 
 
 def test_a_file_that_is_cut_while_it_is_used_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ class SharedState:
         """Settle what processes left that are gone, and take their rows out of ``others``; only inside ``with``."""
         for row in [row for row in self.others if self._try_lock(row)]:
             self._inherit(self.shared, self.others.pop(row))
+            self._put(0, self._used, self.shared)  # whoever is killed now counts a debt twice, and not never
             self._write_row(row, taken=False, numbers=[0.0] * len(self.mine))
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ROW_LOCKS + row)
 
