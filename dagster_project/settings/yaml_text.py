@@ -5,6 +5,7 @@ Belongs here: what is wrong with the file as YAML. Does not belong here: the sha
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ class _UniqueKeyLoader(yaml.CSafeLoader):
         self._require_unique_keys(root, set())
         return self.construct_document(root)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return a node's value; a date that no calendar has, and the like, are mistakes of the file."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            problem = f"{node.value!r} is no value of its kind ({node.tag.rpartition(':')[2]})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
     def _require_unique_keys(self, node: yaml.Node, seen: set[int]) -> None:
         if id(node) in seen or isinstance(node, yaml.ScalarNode):
             return
@@ -31,14 +40,26 @@ class _UniqueKeyLoader(yaml.CSafeLoader):
         if isinstance(node, yaml.MappingNode):
             keys = set()
             for key, value in node.value:
-                if (key.tag, str(key.value)) in keys:
+                if (name := self._name_of(key)) in keys:
                     problem = f"the key {key.value!r} stands here twice"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                keys.add((key.tag, str(key.value)))
+                keys.add(name)
                 self._require_unique_keys(value, seen)
         else:
             for item in node.value:
                 self._require_unique_keys(item, seen)
+
+    def _name_of(self, key: yaml.Node) -> Hashable:
+        """Return what a key is known by: its value, for 1 and 0x1 are one key; ``<<`` has none.
+
+        What can be no key is refused when it is made one.
+        """
+        if not isinstance(key, yaml.ScalarNode):
+            return id(key)
+        if key.tag not in self.yaml_constructors:
+            return key.tag, key.value
+        value = self.construct_object(key)
+        return value if isinstance(value, Hashable) else id(key)
 
 
 def read_yaml(path: Path) -> Any:
@@ -56,6 +77,10 @@ def read_yaml(path: Path) -> Any:
         ) from None
     except UnicodeDecodeError as error:
         raise SteerworksError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
+    except RecursionError:
+        raise SteerworksError(
+            f"{path}: lists or mappings are nested too deeply in each other. Nest them less."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         # What is not closed is missed behind the last line.

@@ -54,6 +54,21 @@ def test_the_default_configuration_is_valid(settings: Settings) -> None:
             "models",
             "price: no such key here; .*, prices, ",
         ),
+        (
+            "models.yaml",
+            "    revision: Q4_1",
+            "    revision: 2026-02-30  # Q4_1",
+            "models",
+            r"models.yaml:\d+: .*'2026-02-30' is no value",
+        ),
+        (
+            "models.yaml",
+            "models:\n",
+            "? [models]\n:\n",
+            "models",
+            r"models.yaml:\d+: not valid YAML: found unhashable key",
+        ),
+        ("models.yaml", "models:\n", f"deep: {'[' * 5000}{']' * 5000}\nmodels:\n", "models", "nested too deeply"),
         ("campaigns.yaml", "seed: 7", "sed: 7", "campaigns", r"pairing.sed: .* there are: .*, seed"),
         ("curation.yaml", "smollm2-135m-plain", "gpt-9", "curation", "models.yaml does not have: gpt-9"),
         ("campaigns.yaml", "vendor: simulated", "vendor: nobody", "campaigns", "names the vendor `nobody`"),
@@ -113,6 +128,11 @@ models:
         ("name: coherence", "name: prompt", "columns of the release already"),
         ("name: coherence", "name: Split", "columns of the release already"),
         ("      4: Clear throughout", "      5: Clear throughout", "describes levels outside the scale"),
+        (
+            "      4: Clear throughout",
+            "      0x3: Clear throughout",
+            r"rubric.yaml:32: .* the key '3' stands here twice",
+        ),
         ("ratings: {helpfulness: 4,", "ratings: {wit: 4,", "example 1 names no attribute or flag of the rubric: wit"),
         (
             "ratings: {helpfulness: 1,",
