@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from pydantic_core import to_json
 
+from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer, AnswersOf
-from dagster_project.generation.journal import journal_path
+from dagster_project.generation.journal import FOLDER, journal_path
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import Request, RequestForm
 from dagster_project.lake import TABLES, Lake
@@ -121,14 +122,36 @@ def rows_of_cell(
     for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
         answers = known.find(own, [request.request_hash for request in requests])
         paired = [(r, answers.get(r.request_hash) or unsettled.answer_to(r)) for r in requests]
-        for _, answer in paired:
-            figures.count(answer)
-        group.append(_table(paired))
+        try:
+            group.append(_table(paired))
+            for _, answer in paired:
+                figures.count(answer)
+        except (pa.ArrowInvalid, TypeError) as error:
+            raise _changed_by_hand(lake, paired, str(error)) from error
         if _is_whole(group, figures.rows):
             yield pa.concat_tables(group)
             group.clear()
     if group:
         yield pa.concat_tables(group)
+
+
+def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], problem: str) -> SteerworksError:
+    """Return the error about an answer of which no row can be made."""
+    named = next((answer.request_hash for _, answer in paired if _has_no_row(answer)), "of one of its prompts")
+    return SteerworksError(
+        f"{lake.root / FOLDER}: the line of the request {named} has a value that no answer has ({problem}). Something "
+        "other than Steerworks changed the journal; find the line (grep -r), take it out, and start again: its request "
+        "is asked once more."
+    )
+
+
+def _has_no_row(answer: Answer) -> bool:
+    try:
+        _read_lines(_ANSWERS, [answer.line()])
+        Figures().count(answer)
+    except (pa.ArrowInvalid, TypeError):
+        return True
+    return False
 
 
 def _is_whole(group: Sequence[pa.Table], rows_so_far: int) -> bool:

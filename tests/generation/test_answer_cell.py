@@ -59,6 +59,32 @@ def test_a_batch_with_nothing_selected_gives_an_empty_partition_and_starts_nothi
     assert cell(lake) == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"cost_usd":0.0', '"cost_usd":null'),
+        ('"attempts":1', '"attempts":70000'),
+        ('"finish_reason":"stop"', '"finish_reason":5'),
+    ],
+)
+def test_a_line_of_the_journal_that_was_edited_to_a_wrong_type_is_named(
+    lake: Lake, prompts: Prompts, old: str, new: str
+) -> None:
+    prompts(3)
+    with serve_models() as server:
+        models = loopback_models(server.address)
+        answer_cell(lake, models, "m", BATCH, SilentProgress())
+        journal = journal_path(lake.root, "m", BATCH)
+        first, second, third = journal.read_text().splitlines(keepends=True)
+        assert old in second
+        journal.write_text(first + second.replace(old, new) + third)
+        with pytest.raises(SteerworksError, match=r"journal: the line of the request [0-9a-f]{64} has a value that no"):
+            answer_cell(lake, models, "m", BATCH, SilentProgress())
+        journal.write_text(first + third)
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).ok == 3
+        assert server.stats()["requests"] == 4
+
+
 def test_a_batch_that_was_never_selected_is_an_error_that_says_what_to_do(lake: Lake) -> None:
     with pytest.raises(SteerworksError, match=r"`b1` has no `selected_prompts` yet.*materialise"):
         answer_cell(lake, loopback_models("http://127.0.0.1:9/v1"), "m", BATCH, SilentProgress())
