@@ -39,8 +39,9 @@ annotate: setup label-studio  ## annotate CAMPAIGN=… with Label Studio on this
 test: setup lint  ## all checks and tests
 	$(BIN)/pytest -n 2
 
+# Three workers on two cores, as some tests wait for servers.
 test-fast: setup  ## the tests that take no more than a few seconds each
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not browser'
+	$(BIN)/pytest -n 3 --dist loadfile -m 'not slow and not browser'
 
 bench: setup  ## how fast loading, generation and the other stages are; see bench/README.md
 	@$(BIN)/python -m bench $(ARGS)
