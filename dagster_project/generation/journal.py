@@ -47,8 +47,7 @@ class Journal:
     """A journal open for writing; whoever opens it holds the cell's lock (`only_one_process`).
 
     A line reaches the file at once, so that a kill of the process cannot lose it, and the disk soon: lines that come
-    within a moment, or while the disk is at work, go there together, with one fsync. The file is made with the first
-    line.
+    within a moment, or while the disk is at work, go there together, with one fsync. Opening makes the file.
 
     Raises:
         SteerworksError: the disk does not let it be written.

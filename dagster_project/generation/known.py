@@ -148,7 +148,8 @@ class KnownAnswers:
             )
             for key, journal, start, size, ok in rows:
                 known.setdefault(key.hex(), []).append(_Place(journal, start, size, bool(ok)))
-        ranked = {key: _best(self._name(own), places) for key, places in known.items()}
+        own_name = self._name(own)
+        ranked = {key: _best(own_name, places) for key, places in known.items()}
         return {key: places for key, places in ranked.items() if places}
 
     def _read(self, own: Path, key: str, places: list[_Place]) -> list[Answer] | None:

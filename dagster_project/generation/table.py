@@ -169,7 +169,7 @@ def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
 
 
 def _read_lines(schema: pa.Schema, lines: Iterable[bytes]) -> pa.Table:
-    """Arrow's own conversion of Python values loads pandas, and is slower."""
+    """Return JSON lines as a table: Arrow's own conversion of Python values loads pandas, and is slower."""
     from pyarrow import json  # noqa: PLC0415 - only when there is a table to write
 
     content = pa.BufferReader(b"".join(lines))
