@@ -83,6 +83,12 @@ class LoopbackModels:
         """Return the counters: requests by status, distinct requests, the most in flight at once, each model's."""
         return self.counters.stats()
 
+    def behave(self, behaviour: Behaviour) -> None:
+        """Take on another behaviour from now on."""
+        self.behaviour = behaviour
+        self._asking.behave(behaviour)
+        self._batch_api.behaviour = behaviour
+
     async def __aenter__(self) -> Self:
         self._asking = Asking(self.behaviour, self.counters)
         self._batch_api = BatchApi(self.behaviour, self.counters)
@@ -130,12 +136,11 @@ class LoopbackModels:
 
     async def _behave(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            self.behaviour = self.behaviour.changed(json.loads(await request.read()))
+            changed = self.behaviour.changed(json.loads(await request.read()))
         except (ValueError, TypeError, AttributeError) as problem:
             return json_reply(*error(400, str(problem), "invalid_behaviour"))
-        self._asking.behave(self.behaviour)
-        self._batch_api.behaviour = self.behaviour
-        return json_reply(200, asdict(self.behaviour))
+        self.behave(changed)
+        return json_reply(200, asdict(changed))
 
 
 def _request(

@@ -106,7 +106,7 @@ def test_a_batch_that_expires_half_way_is_handed_in_again_for_the_other_half(lak
         until_it_ended(lake, models)
         half = run(lake, models)
         assert (half.ok, half.failed) == (20, {"batch_pending": 20})
-        server.behaviour = Behaviour()
+        server.behave(Behaviour())
     assert (half.sent, half.asked) == (20, 20)
     journalled = [answer.request_hash for answer in read_answers(journal_path(lake.root, "m", BATCH))]
     assert len(journalled) == len(set(journalled)) == 20

@@ -49,7 +49,7 @@ def test_what_was_received_is_kept_and_the_next_run_asks_for_the_rest(lake: Lake
         interrupted(child, times)
         kept = journalled(lake)
         assert len(kept) >= server.stats()["statuses"]["200"] - IN_FLIGHT
-        server.behaviour = Behaviour()
+        server.behave(Behaviour())
         report = answer_cell(lake, models, "m", BATCH, SilentProgress())
     assert (report.ok, report.reused) == (120, len(kept))
     assert len(set(journalled(lake))) == len(journalled(lake)) == 120
