@@ -36,6 +36,12 @@ def replacing(path: Path, mode: int = PUBLIC) -> Iterator[Path]:
     flush(path.parent)
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes left in place of a path; only for whoever alone may be writing it."""
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        temporary.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: bytes, mode: int = PUBLIC) -> None:
     """Write bytes as a file."""
     with replacing(path, mode) as temporary:

@@ -22,6 +22,7 @@ from dagster_project.generation.batch_log import BatchLog
 from dagster_project.generation.batches import BatchDesk
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claimed, Claims
+from dagster_project.generation.following import Following
 from dagster_project.generation.journal import SECONDS_BETWEEN_LOOKS, Journal
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.progress import CellProgress, Progress
@@ -75,6 +76,7 @@ class OpenCell:
     asked: int = 0
     out_of_money: int = 0
     written_tokens: int = 0
+    _following: Following | None = None
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
     _brought: set[str] = field(default_factory=set)
     _told_at: float = 0.0
@@ -99,6 +101,13 @@ class OpenCell:
         Raises:
             SteerworksError: no request to this model can succeed for now; the text says why.
         """
+        try:
+            await self._settle(requests, count)
+        finally:
+            if self._following:
+                self._following.over()
+
+    async def _settle(self, requests: Callable[[], Iterable[list[Request]]], count: int) -> None:
         self.total += count
         self.claims.release(self.journal)  # what a killed run left
         wanted: Counter[str] | None = None
@@ -113,6 +122,25 @@ class OpenCell:
                 return
             await self._wait_for(others)
             wanted = others.wanted
+
+    def follow(self) -> Following:
+        """Have the settling followed, list by list, by whoever takes them in the same order."""
+        self._following = Following()
+        return self._following
+
+    async def answers_to(self, requests: list[Request], following: Following) -> dict[str, Answer]:
+        """Return the answers to the next list, by request hash, when it is settled; nothing for what has none.
+
+        Raises:
+            SteerworksError: a line of the cell's journal is no answer.
+        """
+        hashes = {request.request_hash for request in requests}
+        answers = await following.take(hashes)
+        answers |= self.known.find(self.journal, hashes - answers.keys())
+        if any(key not in self.unsettled for key in hashes - answers.keys()):  # no longer at hand, not yet looked for
+            self.known.refresh(self.journal)
+            answers |= self.known.find(self.journal, hashes - answers.keys())
+        return answers
 
     async def settle_some(self, requests: list[Request]) -> dict[str, Answer]:
         """Have some requests settled, few enough for memory, and return what became of each, by request hash.
@@ -139,6 +167,8 @@ class OpenCell:
             others.note(times, claimed)
             mine = Counter(claimed.now)  # in the order of the cell: what was under way when a run was killed goes first
             self._count_known(mine)  # answered between the look and the claim
+            if self._following:
+                self._following.passed(mine.keys() | times.keys() - set(claimed.now))
             yield from (each[key] for key in mine)
 
     def _count_known(self, times: Counter[str]) -> None:
@@ -224,6 +254,8 @@ class OpenCell:
         self.written_tokens += answer.completion_tokens or 0
         if answer.answered_at is None:
             self.unsettled.note(answer)
+        if self._following:
+            self._following.settled(answer)
         if time.monotonic() - self._told_at >= SECONDS_BETWEEN_UPDATES:
             self._tell()
 

@@ -1,6 +1,6 @@
-"""Filling one cell: its requests are settled, and its partition of `responses` is written.
+"""Filling one cell: its requests are settled, and meanwhile its partition of `responses` is written.
 
-Belongs here: the order of the two, and the report. Does not belong here: settling (`cell`), and rows (`table`).
+Belongs here: the two side by side, and the report. Does not belong here: settling (`cell`), and rows (`table`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from functools import partial
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.cell import OpenCell
+from dagster_project.generation.following import Following
 from dagster_project.generation.requests import RequestForm, requests_in_cell
-from dagster_project.generation.table import PROMPTS_AT_A_TIME, Figures, rows_of_cell
+from dagster_project.generation.table import PROMPTS_AT_A_TIME, Figures, Rows
 from dagster_project.settings import ModelsFile
 
 
@@ -57,26 +58,36 @@ async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
     started = time.monotonic()
     form = RequestForm(models, cell.model)
     wanted = requests_in_cell(cell.lake, form.spec, cell.prompt_batch)
-    await cell.settle(partial(form.of_cell, cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
-    figures = await _write_table(cell, form)
-    return _report(cell, figures, time.monotonic() - started)
+    table = asyncio.create_task(_write_table(cell, form, cell.follow()))
+    try:
+        await cell.settle(partial(form.of_cell, cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME), wanted)
+    except BaseException:
+        table.cancel()
+        await asyncio.gather(table, return_exceptions=True)
+        raise
+    return _report(cell, await table, time.monotonic() - started)
 
 
-async def _write_table(cell: OpenCell, form: RequestForm) -> Figures:
-    figures = Figures()
+async def _write_table(cell: OpenCell, form: RequestForm, following: Following) -> Figures:
+    """Write the rows of a cell in their order, each list of them once it is settled."""
+    await following.begun()
     partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
-    rows = rows_of_cell(cell.lake, form, cell.prompt_batch, cell.known, cell.unsettled, figures)
+    cell.lake.clear_unfinished("responses", partition)  # what a killed run left
+    rows = Rows(cell.lake, cell.unsettled)
     try:
         with cell.lake.streaming("responses", partition) as write:
-            for table in rows:
-                write(table)
-                await asyncio.sleep(0)  # other cells are asking meanwhile
+            for requests in form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME):
+                for group in rows.add(requests, await cell.answers_to(requests, following)):
+                    write(group)
+                await asyncio.sleep(0)  # this and other cells are asking meanwhile
+            for group in rows.rest():
+                write(group)
     except OSError as error:
         raise SteerworksError(
             f"{cell.lake.root / 'responses'}: the table of {cell.model}, {cell.prompt_batch} cannot be written "
             f"({error.strerror or error}). Free or repair the disk, and start again: the answers are kept."
         ) from error
-    return figures
+    return rows.figures
 
 
 def _report(cell: OpenCell, figures: Figures, seconds: float) -> CellReport:

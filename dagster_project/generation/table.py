@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -109,30 +109,57 @@ class Figures:
         return round(values[max(0, math.ceil(share * len(values)) - 1)], 6) if values else None
 
 
-def rows_of_cell(
-    lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers, unsettled: Unsettled, figures: Figures
-) -> Iterator[pa.Table]:
-    """Yield the rows of a cell in the table's order, and count them.
+class Rows:
+    """Makes the rows of a cell, in the table's order, and adds them up.
+
+    Args:
+        lake: whose journals the answers come from.
+        unsettled: says what became of requests that have no answer.
+
+    Attributes:
+        figures: of the rows that were made.
+    """
+
+    def __init__(self, lake: Lake, unsettled: Unsettled) -> None:
+        self.figures = Figures()
+        self._lake = lake
+        self._unsettled = unsettled
+        self._group: list[pa.Table] = []
+
+    def add(self, requests: Sequence[Request], answers: Mapping[str, Answer]) -> Iterator[pa.Table]:
+        """Make rows of requests and the answers to them, by request hash; yield the group of rows that is whole now.
+
+        Raises:
+            SteerworksError: an answer has a value that no answer has.
+        """
+        paired = [(r, answers.get(r.request_hash) or self._unsettled.answer_to(r)) for r in requests]
+        try:
+            self._group.append(_table(paired))
+            for _, answer in paired:
+                self.figures.count(answer)
+        except (pa.ArrowInvalid, TypeError) as error:
+            raise _changed_by_hand(self._lake, paired, str(error)) from error
+        if _is_whole(self._group, self.figures.rows):
+            yield from self.rest()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """Yield the group of the rows that were not given yet, if there are any."""
+        if self._group:
+            group, self._group = self._group, []
+            yield pa.concat_tables(group)
+
+
+def rows_of_cell(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers) -> Iterator[pa.Table]:
+    """Yield the rows of a cell as the journals have them.
 
     Raises:
         SteerworksError: the batch has no `selected_prompts`, or a journal's line is no answer.
     """
     own = journal_path(lake.root, form.model, prompt_batch)
-    group: list[pa.Table] = []
+    rows = Rows(lake, Unsettled(form.spec))
     for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
-        answers = known.find(own, [request.request_hash for request in requests])
-        paired = [(r, answers.get(r.request_hash) or unsettled.answer_to(r)) for r in requests]
-        try:
-            group.append(_table(paired))
-            for _, answer in paired:
-                figures.count(answer)
-        except (pa.ArrowInvalid, TypeError) as error:
-            raise _changed_by_hand(lake, paired, str(error)) from error
-        if _is_whole(group, figures.rows):
-            yield pa.concat_tables(group)
-            group.clear()
-    if group:
-        yield pa.concat_tables(group)
+        yield from rows.add(requests, known.find(own, [request.request_hash for request in requests]))
+    yield from rows.rest()
 
 
 def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], problem: str) -> SteerworksError:

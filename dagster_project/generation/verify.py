@@ -10,7 +10,7 @@ from pathlib import Path
 from dagster_project.generation.journal import journal_path
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import RequestForm
-from dagster_project.generation.table import Figures, Unsettled, rows_of_cell
+from dagster_project.generation.table import rows_of_cell
 from dagster_project.lake import Lake, Session
 from dagster_project.settings import ModelsFile
 
@@ -51,7 +51,7 @@ def _compare(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswe
     with tempfile.TemporaryDirectory() as folder, Session() as session:
         expected = Lake(Path(folder))
         with expected.streaming("responses", cell) as write:
-            for rows in rows_of_cell(lake, form, prompt_batch, known, Unsettled(form.spec), Figures()):
+            for rows in rows_of_cell(lake, form, prompt_batch, known):
                 write(rows)
         session.table(expected, "responses", cell, name="journalled")
         session.table(lake, "responses", cell)

@@ -19,6 +19,7 @@ from dagster_project.identity import digest, file_sha256
 from dagster_project.lake.catalogue import TABLES, Table
 from dagster_project.lake.parquet import streaming_parquet, write_parquet
 from dagster_project.lake.paths import Partition, Paths
+from dagster_project.whole_files import remove_unfinished
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,6 +104,10 @@ class Lake(Paths):
                     write(pa.Table.from_arrays(rows.select(described.column_names).columns, schema=schema))
 
             yield in_order
+
+    def clear_unfinished(self, table: str, partition: Partition) -> None:
+        """Remove what killed processes left of a partition; only for whoever alone may be writing it."""
+        remove_unfinished(self.folder(self._described(table, "rebuilt"), partition) / "part.parquet")
 
     def read(self, table: str, partition: Partition | None = None) -> pl.DataFrame:
         """Read a partition or a whole table; absent files read as no rows, columns newer than a file as nulls."""
