@@ -6,9 +6,8 @@ about (`asking`), or where it is kept (`journal`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -89,41 +88,60 @@ def status_in_line(line: bytes) -> str:
 
 
 class AnswersOf:
-    """Makes the records of one model; what all of them share is worked out once."""
+    """Makes the records of one model."""
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
-        self._shared: Mapping[str, Any] = {
-            "endpoint": spec.endpoint,
-            "model_name": spec.name,
-            "revision": spec.revision,
-            "licence": spec.terms.licence,
-            "outputs_may_train": spec.terms.outputs_may_train,
-        }
 
     def settled(self, request: Request, outcome: Answered | Refused, attempts: int, seconds: float | None) -> Answer:
         """Return the record of an answer or a permanent failure, with the prices and the terms of this day."""
         if isinstance(outcome, Answered):
-            result: dict[str, Any] = {"status": "ok", "response": outcome.text, "reasoning": outcome.reasoning}
+            status, reason, detail, text, reasoning = "ok", None, None, outcome.text, outcome.reasoning
         else:
-            result = {"status": "failed", "reason": outcome.reason, "detail": outcome.detail or None}
-        usage = outcome.usage
+            status, reason, detail, text, reasoning = "failed", outcome.reason, outcome.detail or None, None, None
+        usage, spec = outcome.usage, self._spec
         return Answer(
-            **self._asked(request),
-            **result,
+            request_hash=request.request_hash,
+            status=status,
+            prompt_id=request.prompt_id,
+            sample_index=request.sample_index,
+            model_name=spec.name,
+            revision=spec.revision,
+            parameters=request.parameters,
+            licence=spec.terms.licence,
+            outputs_may_train=spec.terms.outputs_may_train,
+            attempts=attempts,
+            reason=reason,
+            detail=detail,
+            response=text,
+            reasoning=reasoning,
             finish_reason=outcome.finish_reason,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             reasoning_tokens=usage.reasoning_tokens,
             cost_usd=self._cost_usd(request, outcome),
-            attempts=attempts,
+            endpoint=spec.endpoint,
             seconds=None if seconds is None else round(seconds, 6),
             answered_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
 
     def unsettled(self, request: Request, reason: str, attempts: int) -> Answer:
         """Return the record of a failure that the next run may find gone; it is not for the journal."""
-        return Answer(**self._asked(request), status="failed", reason=reason, attempts=attempts)
+        spec = self._spec
+        return Answer(
+            request_hash=request.request_hash,
+            status="failed",
+            prompt_id=request.prompt_id,
+            sample_index=request.sample_index,
+            model_name=spec.name,
+            revision=spec.revision,
+            parameters=request.parameters,
+            licence=spec.terms.licence,
+            outputs_may_train=spec.terms.outputs_may_train,
+            attempts=attempts,
+            reason=reason,
+            endpoint=spec.endpoint,
+        )
 
     def _cost_usd(self, request: Request, outcome: Answered | Refused) -> float:
         """Tokens that the server did not count may have been as many as could be: the limit holds all the same."""
@@ -135,12 +153,3 @@ class AnswersOf:
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return highest_cost_usd(prices, request)
         return cost_usd(prices, usage.prompt_tokens, usage.completion_tokens)
-
-    def _asked(self, request: Request) -> dict[str, Any]:
-        return {
-            "request_hash": request.request_hash,
-            "prompt_id": request.prompt_id,
-            "sample_index": request.sample_index,
-            "parameters": request.parameters,
-            **self._shared,
-        }

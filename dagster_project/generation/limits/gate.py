@@ -7,6 +7,7 @@ not belong here: each of these by itself.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -51,7 +52,7 @@ class Gate:
         """Return when a request that may need so many tokens may be sent; give the time, by the monotonic clock."""
         try:
             while wait := self._wait(time.monotonic(), tokens):
-                await self._sleep(min(wait, LONGEST_SLEEP_SECONDS))
+                await self._sleep(wait)
         except asyncio.CancelledError:
             for quota in self._quotas:
                 quota.stop_waiting()
@@ -68,6 +69,7 @@ class Gate:
         self.in_flight -= 1
         for quota in self._quotas:
             quota.leave(tokens_unused)
+        self.look_again()
 
     def told(self, limits: RateLimits) -> None:
         """Take what a reply's headers say about the server's limits; its request has not left yet."""
@@ -82,7 +84,7 @@ class Gate:
     def _wait(self, now: float, tokens: int) -> float:
         """Return the seconds until it is worth asking again; 0 once the request has been counted in."""
         if self.in_flight >= self.most:
-            return LONGEST_SLEEP_SECONDS
+            return math.inf
         if delay := self.pace.delay(now, self.in_flight):
             self._say_if_long(delay, lambda: "the server, which takes no more until then")
             return delay
@@ -100,11 +102,15 @@ class Gate:
             self._say(f"waiting {seconds:.0f} s for {what_for()}")
 
     async def _sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or when something has changed; what only this process can change is told."""
         loop = asyncio.get_running_loop()
         self._changed = loop.create_future()
-        alarm = loop.call_later(seconds, self.look_again)
+        alarm = None
+        if seconds < math.inf:
+            alarm = loop.call_later(min(seconds, LONGEST_SLEEP_SECONDS), self.look_again)
         try:
             await self._changed
         finally:
-            alarm.cancel()
+            if alarm:
+                alarm.cancel()
             self._changed = None

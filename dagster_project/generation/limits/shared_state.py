@@ -136,7 +136,7 @@ class SharedState:
 
     def _check_size(self) -> None:
         """Whoever reads memory behind the end of its file is ended by the system, without a word."""
-        if os.fstat(self._file).st_size < self._size:
+        if os.lseek(self._file, 0, os.SEEK_END) < self._size:
             raise SteerworksError(
                 f"{self.path}: something other than Steerworks cut this file short while it was used; it holds what "
                 "limits have let through. Start again: money is counted anew from the journals."
