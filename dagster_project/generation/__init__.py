@@ -5,19 +5,26 @@ journals, and the `responses` table that follows from them. Does not belong here
 are asked (`curation`), or what becomes of the answers.
 """
 
-from dagster_project.generation.answers import Answer
-from dagster_project.generation.batches import cells_with_ended_batches
-from dagster_project.generation.completion import Completed, complete_conversations
-from dagster_project.generation.engine import Cell, answer_cell, answer_cells
-from dagster_project.generation.estimate import Estimate, estimate
-from dagster_project.generation.filling import CellReport
-from dagster_project.generation.limits.budget import Purse
-from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
-from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
-from dagster_project.generation.requests import Request, RequestForm, conversation_hash
-from dagster_project.generation.structured import ask_structured
-from dagster_project.generation.unfilled import unfilled_cells
-from dagster_project.generation.verify import CellCount, verify_responses
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagster_project.lazily import offering
+
+if TYPE_CHECKING:
+    from dagster_project.generation.answers import Answer
+    from dagster_project.generation.batches import cells_with_ended_batches
+    from dagster_project.generation.completion import Completed, complete_conversations
+    from dagster_project.generation.engine import Cell, answer_cell, answer_cells
+    from dagster_project.generation.estimation import Estimate, estimate
+    from dagster_project.generation.filling import CellReport
+    from dagster_project.generation.limits.budget import Purse
+    from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
+    from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
+    from dagster_project.generation.requests import Request, RequestForm, conversation_hash
+    from dagster_project.generation.structured import ask_structured
+    from dagster_project.generation.unfilled import unfilled_cells
+    from dagster_project.generation.verify import CellCount, verify_responses
 
 __all__ = [
     "Answer",
@@ -47,3 +54,35 @@ __all__ = [
     "unfilled_cells",
     "verify_responses",
 ]
+
+__getattr__ = offering(
+    __name__,
+    {
+        "Answer": "answers",
+        "Cell": "engine",
+        "CellCount": "verify",
+        "CellProgress": "progress",
+        "CellReport": "filling",
+        "Completed": "completion",
+        "Embedding": "questions",
+        "Estimate": "estimation",
+        "Progress": "progress",
+        "Purse": "limits.budget",
+        "Request": "requests",
+        "RequestForm": "requests",
+        "SilentProgress": "progress",
+        "UnfinishedError": "questions",
+        "answer_cell": "engine",
+        "answer_cells": "engine",
+        "ask_structured": "structured",
+        "cells_with_ended_batches": "batches",
+        "complete_conversations": "completion",
+        "conversation_hash": "requests",
+        "embed": "questions",
+        "embedding_request": "questions",
+        "estimate": "estimation",
+        "judge": "questions",
+        "unfilled_cells": "unfilled",
+        "verify_responses": "verify",
+    },
+)

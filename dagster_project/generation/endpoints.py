@@ -37,6 +37,7 @@ from dagster_project.generation.embedded_likelihood import (
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
 from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, Refused, read_reply
 from dagster_project.generation.requests import COMPLETIONS, Request
+from dagster_project.lazily import loading
 from dagster_project.settings import Endpoint, ModelsFile
 
 if TYPE_CHECKING:
@@ -162,9 +163,10 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
 
 
 def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSession:
-    import aiohttp  # noqa: PLC0415 - loads slowly
+    with loading():
+        import aiohttp  # noqa: PLC0415 - loads slowly
 
-    from dagster_project.generation.stray_replies import CleanRequest  # noqa: PLC0415 - loads slowly
+        from dagster_project.generation.stray_replies import CleanRequest  # noqa: PLC0415 - loads slowly
 
     _set_apart_what_is_loaded()
     return aiohttp.ClientSession(
