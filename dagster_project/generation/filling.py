@@ -77,10 +77,10 @@ async def _write_table(cell: OpenCell, form: RequestForm, following: Following) 
     try:
         with cell.lake.streaming("responses", partition) as write:
             for requests in form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME):
-                for group in rows.add(requests, await cell.answers_to(requests, following)):
+                if group := rows.add(requests, await cell.answers_to(requests, following)):
                     write(group)
                 await asyncio.sleep(0)  # this and other cells are asking meanwhile
-            for group in rows.rest():
+            if group := rows.rest():
                 write(group)
     except OSError as error:
         raise SteerworksError(

@@ -126,8 +126,8 @@ class Rows:
         self._unsettled = unsettled
         self._group: list[pa.Table] = []
 
-    def add(self, requests: Sequence[Request], answers: Mapping[str, Answer]) -> Iterator[pa.Table]:
-        """Make rows of requests and the answers to them, by request hash; yield the group of rows that is whole now.
+    def add(self, requests: Sequence[Request], answers: Mapping[str, Answer]) -> pa.Table | None:
+        """Make rows of requests and the answers to them, by request hash; return a group of rows once it is whole.
 
         Raises:
             SteerworksError: an answer has a value that no answer has.
@@ -139,14 +139,12 @@ class Rows:
                 self.figures.count(answer)
         except (pa.ArrowInvalid, TypeError) as error:
             raise _changed_by_hand(self._lake, paired, str(error)) from error
-        if _is_whole(self._group, self.figures.rows):
-            yield from self.rest()
+        return self.rest() if _is_whole(self._group, self.figures.rows) else None
 
-    def rest(self) -> Iterator[pa.Table]:
-        """Yield the group of the rows that were not given yet, if there are any."""
-        if self._group:
-            group, self._group = self._group, []
-            yield pa.concat_tables(group)
+    def rest(self) -> pa.Table | None:
+        """Return the rows that were not returned yet, if there are any."""
+        group, self._group = self._group, []
+        return pa.concat_tables(group) if group else None
 
 
 def rows_of_cell(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers) -> Iterator[pa.Table]:
@@ -158,8 +156,10 @@ def rows_of_cell(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownA
     own = journal_path(lake.root, form.model, prompt_batch)
     rows = Rows(lake, Unsettled(form.spec))
     for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
-        yield from rows.add(requests, known.find(own, [request.request_hash for request in requests]))
-    yield from rows.rest()
+        if group := rows.add(requests, known.find(own, [request.request_hash for request in requests])):
+            yield group
+    if group := rows.rest():
+        yield group
 
 
 def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], problem: str) -> SteerworksError:
