@@ -26,7 +26,7 @@ from dagster_project.settings import ModelSpec
 BUDGET_REASON = "budget"
 PENDING_REASON = "batch_pending"
 PROMPTS_AT_A_TIME = 128
-LEAST_ROWS_A_GROUP, MOST_ROWS_A_GROUP = 1024, 2048
+LEAST_ROWS_A_GROUP, MOST_ROWS_A_GROUP = 1024, 4096
 ROWS_BEFORE_A_ROW = 32
 """A row group has one row for so many before it, within bounds: what is held about each group stays little."""
 MOST_BYTES_A_GROUP = 8 << 20
