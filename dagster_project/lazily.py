@@ -38,10 +38,11 @@ def offering(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
 @contextmanager
 def loading() -> Iterator[None]:
     """Look for no garbage meanwhile: what is loaded stays, and looking through it takes a tenth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
+    pauses = gc.isenabled()
+    if pauses:
+        gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if pauses:
             gc.enable()

@@ -129,7 +129,7 @@ class OpenCell:
         return self._following
 
     async def answers_to(self, requests: list[Request], following: Following) -> dict[str, Answer]:
-        """Return the answers to the next list, by request hash, when it is settled; nothing for what has none.
+        """Return the answers to the next list, by request hash; what has none has none when all is settled.
 
         Raises:
             SteerworksError: a line of the cell's journal is no answer.
@@ -137,9 +137,12 @@ class OpenCell:
         hashes = {request.request_hash for request in requests}
         answers = await following.take(hashes)
         answers |= self.known.find(self.journal, hashes - answers.keys())
-        if any(key not in self.unsettled for key in hashes - answers.keys()):  # no longer at hand, not yet looked for
-            self.known.refresh(self.journal)
+        if hashes - answers.keys() and not following.is_over:
+            self.known.refresh(self.journal)  # more came than could be kept at hand
             answers |= self.known.find(self.journal, hashes - answers.keys())
+            if hashes - answers.keys():
+                await following.ended()  # a batch or another cell may bring them until then
+                answers |= self.known.find(self.journal, hashes - answers.keys())
         return answers
 
     async def settle_some(self, requests: list[Request]) -> dict[str, Answer]:
@@ -168,7 +171,7 @@ class OpenCell:
             mine = Counter(claimed.now)  # in the order of the cell: what was under way when a run was killed goes first
             self._count_known(mine)  # answered between the look and the claim
             if self._following:
-                self._following.passed(mine.keys() | times.keys() - set(claimed.now))
+                self._following.passed(mine.keys() | (times.keys() - set(claimed.now)))
             yield from (each[key] for key in mine)
 
     def _count_known(self, times: Counter[str]) -> None:

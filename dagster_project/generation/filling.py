@@ -72,9 +72,9 @@ async def _write_table(cell: OpenCell, form: RequestForm, following: Following) 
     """Write the rows of a cell in their order, each list of them once it is settled."""
     await following.begun()
     partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
-    cell.lake.clear_unfinished("responses", partition)  # what a killed run left
     rows = Rows(cell.lake, cell.unsettled)
     try:
+        cell.lake.clear_unfinished("responses", partition)  # what a killed run left
         with cell.lake.streaming("responses", partition) as write:
             for requests in form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME):
                 if group := rows.add(requests, await cell.answers_to(requests, following)):
@@ -83,10 +83,13 @@ async def _write_table(cell: OpenCell, form: RequestForm, following: Following) 
             if group := rows.rest():
                 write(group)
     except OSError as error:
-        raise SteerworksError(
+        problem = (
             f"{cell.lake.root / 'responses'}: the table of {cell.model}, {cell.prompt_batch} cannot be written "
             f"({error.strerror or error}). Free or repair the disk, and start again: the answers are kept."
-        ) from error
+        )
+        if not following.is_over:
+            cell.progress.waiting(f"{problem} Until then its requests are asked on.")
+        raise SteerworksError(problem) from error
     return rows.figures
 
 

@@ -16,12 +16,15 @@ MOST_AT_HAND = 1024
 
 
 class Following:
-    """Between a cell that is asked for, list of requests after list, and its follower, who takes list after list."""
+    """Between a cell that is asked for, list of requests after list, and its follower, who takes list after list.
+
+    A request is open until the cell has settled it; if another cell does, to the end.
+    """
 
     def __init__(self) -> None:
         self._begun = asyncio.Event()
+        self._over = asyncio.Event()
         self._progress = asyncio.Event()
-        self._over = False
         self._lists_passed = 0
         self._lists_taken = 0
         self._open: set[str] = set()
@@ -31,13 +34,13 @@ class Following:
     # What the cell says.
 
     def passed(self, still_open: Set[str]) -> None:
-        """Take that the next list has been looked through, and which of its requests, by hash, have no answer yet."""
+        """Take that the next list has been looked through, and which of its requests are open, by hash."""
         self._lists_passed += 1
         self._open |= still_open
         self._progress.set()
 
     def settled(self, answer: Answer) -> None:
-        """Take that one request is settled, its answer on the disk."""
+        """Take that one request is settled: its answer is on the disk, or it was given up."""
         self._begun.set()
         key = answer.request_hash
         self._open.discard(key)
@@ -50,20 +53,29 @@ class Following:
 
     def over(self) -> None:
         """Take that nothing more will be settled."""
-        self._over = True
+        self._over.set()
         self._begun.set()
         self._progress.set()
 
     # What the follower asks.
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be settled."""
+        return self._over.is_set()
+
     async def begun(self) -> None:
         """Return when the first request is settled."""
         await self._begun.wait()
 
+    async def ended(self) -> None:
+        """Return when nothing more will be settled."""
+        await self._over.wait()
+
     async def take(self, hashes: Collection[str]) -> dict[str, Answer]:
-        """Return when the next list is settled as far as it will be; give those of its answers that are at hand."""
+        """Return when none of the next list is open, or all is over; give those of its answers that are at hand."""
         self._lists_taken += 1
-        while not self._over:
+        while not self.is_over:
             self._awaited = self._open.intersection(hashes)
             if self._lists_passed >= self._lists_taken and not self._awaited:
                 break

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from threading import Timer
 
 import pytest
 
@@ -100,3 +102,16 @@ def test_a_cell_that_another_run_works_on_is_waited_for_while_others_are_filled(
         assert server.stats()["requests"] == 45
     assert [cell.prompt_batch for cell, _ in results] == ["b2", BATCH]
     assert progress.messages == ["another run works on model=m prompt_batch=b1; waiting until it is done"]
+
+
+def test_counters_that_are_cut_short_fail_every_cell_that_needs_them_at_once(lake: Lake, prompts: Prompts) -> None:
+    prompts(1, "b1")
+    prompts(40, "b2", first=1)
+    cells = [Cell("m", "b1"), Cell("m", "b2")]
+    with serve_models(Behaviour(latency=0.5)) as server:
+        counters = lake.root / "limits" / "endpoint-loopback.counters"
+        cut = Timer(0.1, lambda: (until(lambda: server.stats()["max_in_flight"] > 0), os.truncate(counters, 8)))
+        cut.start()
+        results = answered(lake, loopback_models(server.address, {"max_in_flight": 1}), *cells)
+        cut.join()
+    assert [str(results[cell]).count("cut this file short") for cell in cells] == [1, 1]

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import SilentProgress, answer_cell, following
+from dagster_project.generation import Cell, CellReport, SilentProgress, answer_cell, answer_cells, following
 from dagster_project.generation.journal import journal_path
+from dagster_project.identity import stable_id
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
-from tests.generation.cells import BATCH, loopback_models, start_process, until, write_prompts
+from tests.generation.cells import BATCH, Recorder, loopback_models, start_process, until, write_prompts
 
 pytestmark = pytest.mark.slow
 
@@ -68,14 +69,48 @@ def test_what_a_killed_run_left_of_its_table_is_gone_after_the_next(lake: Lake, 
     assert files(lake) == ["part.parquet"]
 
 
-def test_a_table_that_cannot_be_written_stops_no_asking(lake: Lake, prompts: Prompts) -> None:
+def test_prompts_that_are_selected_anew_meanwhile_have_their_answers_too(lake: Lake, prompts: Prompts) -> None:
+    in_order = sorted(prompts(400), key=lambda text: stable_id("p", text))
+    with serve_models(Behaviour(latency=0.5)) as server:
+        child = start_process(lake, loopback_models(server.address, {"max_in_flight": 64}))
+        until(lambda: server.stats()["requests"] > 0)
+        write_prompts(lake, in_order[128:])
+        assert child.wait() == 0
+    assert lake.read("responses", CELL)["status"].to_list() == ["ok"] * 272
+
+
+def test_a_batch_that_comes_back_while_others_are_asked_has_its_answers_in_the_table(lake: Lake) -> None:
+    texts = [f"Question {number}?" for number in range(40)]
+    with serve_models(Behaviour(batch_seconds=1.5, latency=0.5)) as server:
+        write_prompts(lake, texts[:20])
+        pending = answer_cell(lake, loopback_models(server.address, batch={}), "m", BATCH, SilentProgress())
+        assert pending.failed == {"batch_pending": 20}
+        write_prompts(lake, [*texts, texts[-1]])
+        models = loopback_models(server.address, {"max_in_flight": 4})
+        assert answer_cell(lake, models, "m", BATCH, SilentProgress()).ok == 41
+
+
+def test_a_leftover_that_cannot_be_removed_is_named_and_fails_its_cell_alone(lake: Lake, prompts: Prompts) -> None:
+    prompts(3)
+    prompts(3, "b2", first=3)
+    leftover = partition(lake) / ".part.parquet.99999.tmp"
+    leftover.mkdir(parents=True)
+    with serve_models() as server:
+        cells = [Cell("m", BATCH), Cell("m", "b2")]
+        results = dict(answer_cells(lake, loopback_models(server.address), cells, SilentProgress()))
+    assert "the table of m, b1 cannot be written" in str(results[cells[0]])
+    assert isinstance(results[cells[1]], CellReport)
+
+
+def test_a_table_that_cannot_be_written_stops_no_asking(lake: Lake, prompts: Prompts, progress: Recorder) -> None:
     prompts(300)
     partition(lake).parent.parent.mkdir(parents=True)
     partition(lake).parent.write_text("a file where a folder belongs")
     with serve_models() as server:
         models = loopback_models(server.address)
         with pytest.raises(SteerworksError, match=r"the table of m, b1 cannot be written.*the answers are kept"):
-            answer_cell(lake, models, "m", BATCH, SilentProgress())
+            answer_cell(lake, models, "m", BATCH, progress)
+        assert [message for message in progress.messages if message.endswith("its requests are asked on.")]
         assert journal_path(lake.root, "m", BATCH).read_bytes().count(b"\n") == 300
         partition(lake).parent.unlink()
         assert answer_cell(lake, models, "m", BATCH, SilentProgress()).ok == 300

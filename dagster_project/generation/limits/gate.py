@@ -67,9 +67,9 @@ class Gate:
     def leave(self, tokens_unused: int) -> None:
         """Let a request out; what it did not need of its tokens is given back."""
         self.in_flight -= 1
+        self.look_again()
         for quota in self._quotas:
             quota.leave(tokens_unused)
-        self.look_again()
 
     def told(self, limits: RateLimits) -> None:
         """Take what a reply's headers say about the server's limits; its request has not left yet."""

@@ -27,7 +27,7 @@ class Turns:
             self.give_up()
             raise
         if self._waiting and self._waiting[0][0] < rank:
-            self._grant_next()
+            self.give_up()
             await self._wait(rank)
 
     def give_up(self) -> None:
