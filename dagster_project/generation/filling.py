@@ -79,7 +79,7 @@ async def _write_table(cell: OpenCell, form: RequestForm, following: Following) 
             for requests in form.of_cell(cell.lake, cell.prompt_batch, PROMPTS_AT_A_TIME):
                 if group := rows.add(requests, await cell.answers_to(requests, following)):
                     write(group)
-                await asyncio.sleep(0)  # this and other cells are asking meanwhile
+                await following.pause()  # this and other cells are asking meanwhile
             if group := rows.rest():
                 write(group)
     except OSError as error:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Set
+from contextlib import suppress
 
 from dagster_project.generation.answers import Answer
 
 MOST_AT_HAND = 1024
 """Answers that are kept for the follower; if it has to wait long for a slow one, it reads the others back."""
+PAUSE_SECONDS = 0.02
+"""A list takes the follower a third of that: where it has thousands to catch up with, asking goes on all the same."""
 
 
 class Following:
@@ -71,6 +74,14 @@ class Following:
     async def ended(self) -> None:
         """Return when nothing more will be settled."""
         await self._over.wait()
+
+    async def pause(self) -> None:
+        """Leave the event loop to those who ask: for a moment, or for one round when all is over."""
+        if self.is_over:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.ended(), PAUSE_SECONDS)
 
     async def take(self, hashes: Collection[str]) -> dict[str, Answer]:
         """Return when none of the next list is open, or all is over; give those of its answers that are at hand."""
