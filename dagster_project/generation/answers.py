@@ -99,18 +99,9 @@ class AnswersOf:
             status, reason, detail, text, reasoning = "ok", None, None, outcome.text, outcome.reasoning
         else:
             status, reason, detail, text, reasoning = "failed", outcome.reason, outcome.detail or None, None, None
-        usage, spec = outcome.usage, self._spec
+        usage = outcome.usage
         return Answer(
-            request_hash=request.request_hash,
-            status=status,
-            prompt_id=request.prompt_id,
-            sample_index=request.sample_index,
-            model_name=spec.name,
-            revision=spec.revision,
-            parameters=request.parameters,
-            licence=spec.terms.licence,
-            outputs_may_train=spec.terms.outputs_may_train,
-            attempts=attempts,
+            *self._asked(request, status, attempts),
             reason=reason,
             detail=detail,
             response=text,
@@ -120,28 +111,14 @@ class AnswersOf:
             completion_tokens=usage.completion_tokens,
             reasoning_tokens=usage.reasoning_tokens,
             cost_usd=self._cost_usd(request, outcome),
-            endpoint=spec.endpoint,
+            endpoint=self._spec.endpoint,
             seconds=None if seconds is None else round(seconds, 6),
             answered_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
 
     def unsettled(self, request: Request, reason: str, attempts: int) -> Answer:
         """Return the record of a failure that the next run may find gone; it is not for the journal."""
-        spec = self._spec
-        return Answer(
-            request_hash=request.request_hash,
-            status="failed",
-            prompt_id=request.prompt_id,
-            sample_index=request.sample_index,
-            model_name=spec.name,
-            revision=spec.revision,
-            parameters=request.parameters,
-            licence=spec.terms.licence,
-            outputs_may_train=spec.terms.outputs_may_train,
-            attempts=attempts,
-            reason=reason,
-            endpoint=spec.endpoint,
-        )
+        return Answer(*self._asked(request, "failed", attempts), reason=reason, endpoint=self._spec.endpoint)
 
     def _cost_usd(self, request: Request, outcome: Answered | Refused) -> float:
         """Tokens that the server did not count may have been as many as could be: the limit holds all the same."""
@@ -153,3 +130,21 @@ class AnswersOf:
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return highest_cost_usd(prices, request)
         return cost_usd(prices, usage.prompt_tokens, usage.completion_tokens)
+
+    def _asked(
+        self, request: Request, status: str, attempts: int
+    ) -> tuple[str, str, str, int, str, str, str, str, bool, int]:
+        """Return the first fields, which every record has."""
+        spec, terms = self._spec, self._spec.terms
+        return (
+            request.request_hash,
+            status,
+            request.prompt_id,
+            request.sample_index,
+            spec.name,
+            spec.revision,
+            request.parameters,
+            terms.licence,
+            terms.outputs_may_train,
+            attempts,
+        )

@@ -53,7 +53,7 @@ async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
 
     Raises:
         SteerworksError: the batch or the model is unknown, the endpoint is down or turns everything
-            away, or the disk does not take an answer. Answers until then are kept.
+            away, or the disk does not take an answer or the table. Answers until then are kept.
     """
     started = time.monotonic()
     form = RequestForm(models, cell.model)

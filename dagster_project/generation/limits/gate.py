@@ -67,7 +67,7 @@ class Gate:
     def leave(self, tokens_unused: int) -> None:
         """Let a request out; what it did not need of its tokens is given back."""
         self.in_flight -= 1
-        self.look_again()
+        self.look_again()  # first, for where a quota's counters are spoilt, who sleeps here is to hear of it too
         for quota in self._quotas:
             quota.leave(tokens_unused)
 
