@@ -116,12 +116,12 @@ class Connection:
         return read_reply(status, content, headers, self.api_key.encode(), read), read_limits(headers)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        from dagster_project.generation.stray_replies import StrayReplyError  # noqa: PLC0415 - loads slowly
+        from dagster_project.generation.clean_replies import StrayReplyError, read_body  # noqa: PLC0415 - loads slowly
 
         while True:
             try:
                 async with self.session.post(url, data=body, allow_redirects=False) as reply:
-                    return reply.status, reply.headers, await reply.read()
+                    return reply.status, reply.headers, await read_body(reply)
             except StrayReplyError:
                 continue  # that connection is closed now, and the request was not sent
 
@@ -166,7 +166,7 @@ def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSe
     with loading():
         import aiohttp  # noqa: PLC0415 - loads slowly
 
-        from dagster_project.generation.stray_replies import CleanRequest  # noqa: PLC0415 - loads slowly
+        from dagster_project.generation.clean_replies import CleanRequest  # noqa: PLC0415 - loads slowly
 
     _set_apart_what_is_loaded()
     return aiohttp.ClientSession(

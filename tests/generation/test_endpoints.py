@@ -1,4 +1,4 @@
-"""The lean path sends what the `openai` package's client sends, and loads none of it."""
+"""The lean path: it sends what the `openai` package's client sends, loads none of it, and bears odd replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from dagster_project.generation import RequestForm
 from dagster_project.generation.endpoints import connect
-from dagster_project.generation.replies import Answered, Dead, Outcome
+from dagster_project.generation.replies import Answered, Dead, Fault, Outcome
 from dagster_project.settings import PROJECT_ROOT
 from tests.generation.cells import BATCH, loopback_models
 
@@ -176,19 +176,55 @@ class Stray(BaseHTTPRequestHandler):
 
 
 def test_a_reply_to_nothing_is_not_taken_for_that_to_the_next_request() -> None:
-    async def ask(address: str) -> list[Outcome]:
-        models = loopback_models(address)
-        form = RequestForm(models, "m")
-        requests = [form.request(BATCH, f"p-{name}", [{"role": "user", "content": name}]) for name in ("one", "two")]
-        outcomes = []
-        async with connect(models, "m") as connection:
-            for request in requests:
-                outcomes.append((await connection.send(request))[0])
-                await asyncio.sleep(0.1)
-        return outcomes
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stray) as server:
-        threading.Thread(target=server.serve_forever, args=[0.01]).start()
-        outcomes = asyncio.run(ask(f"http://127.0.0.1:{server.server_port}/v1"))
-        server.shutdown()
+    with served_by(Stray) as address:
+        outcomes = asyncio.run(sent(address, ["one", "two"]))
     assert outcomes == [Answered("To one", "stop"), Answered("To two", "stop")]
+
+
+class Endless(BaseHTTPRequestHandler):
+    """Begins to answer, and never ends."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with suppress(ConnectionError):
+            while True:
+                self.wfile.write(b"100000\r\n" + b" " * (1 << 20) + b"\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+def test_a_reply_without_an_end_is_broken_off() -> None:
+    with served_by(Endless) as address:
+        [outcome] = asyncio.run(sent(address, ["one"]))
+    assert isinstance(outcome, Fault)
+    assert "no end" in outcome.detail
+    assert outcome.replied
+    assert outcome.may_cost
+
+
+@contextmanager
+def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+
+
+async def sent(address: str, texts: list[str]) -> list[Outcome]:
+    """Send some prompts, one after the other, over one connection."""
+    models = loopback_models(address)
+    form = RequestForm(models, "m")
+    outcomes = []
+    async with connect(models, "m") as connection:
+        for text in texts:
+            request = form.request(BATCH, f"p-{text}", [{"role": "user", "content": text}])
+            outcomes.append((await connection.send(request))[0])
+            await asyncio.sleep(0.1)
+    return outcomes
