@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +47,12 @@ class Asked:
 
 @dataclass
 class Run:
-    """Options and folders. ``loops`` keeps the last trial of each size, for cases that compare with it."""
+    """Options and folders."""
 
     root: Path
     scale: float = 1.0
     full: bool = False
     beside: tuple[str, ...] = ()
-    loops: dict[tuple[int, int], Figures] = field(default_factory=dict)
     _folders: int = 0
 
     def size(self, count: int) -> int:
@@ -91,7 +90,6 @@ class Run:
             configure(folder, workload, server, in_flight)
             asked = ask(server, steerworks_client(folder, workload))
         figures = {**asked.figures, **audited(folder, workload)}
-        self.loops[(workload.prompts, in_flight)] = figures
         self.discard(folder)
         return figures, asked.finished.problem
 
