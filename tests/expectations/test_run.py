@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dagster_project.errors import SteerworksError
@@ -36,6 +38,18 @@ def query(name: str, sql: str, **given: str) -> dict[str, Any]:
 def check(lake: Lake, table: str, suites: dict[str, Suite] = SUITES) -> dict[str, ExpectationResult]:
     results = check_partition(lake, table, partition_of(table), suites)
     return {result.expectation: result for result in results}
+
+
+def open_databases() -> int:
+    return sum(_answers(found) for found in gc.get_objects() if type(found) is duckdb.DuckDBPyConnection)
+
+
+def _answers(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute("select 1")
+    except duckdb.ConnectionException:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("table", SOUND)
@@ -190,6 +204,28 @@ def test_the_same_bytes_are_not_checked_twice_and_great_expectations_is_not_impo
     )
     second = subprocess.run([sys.executable, "-c", program], check=True, cwd=PROJECT_ROOT, capture_output=True)
     assert second.stdout.decode().strip() == str(first)
+
+
+def test_a_suite_that_has_run_leaves_no_database_open(lake: Lake) -> None:
+    write(lake, "preferences", SOUND["preferences"])
+    gc.collect()
+    before = open_databases()
+    gc.disable()  # thousands of cells are checked between two looks at all that ever lived
+    try:
+        check(lake, "preferences")
+        assert open_databases() == before
+    finally:
+        gc.enable()
+
+
+def test_what_a_suite_made_is_let_go_at_the_first_look_for_garbage(lake: Lake) -> None:
+    never_null = query("never_null", "select * from {batch} where task_id is null")
+    write(lake, "preferences", SOUND["preferences"])
+    check(lake, "preferences")
+    gc.collect()
+    check(lake, "preferences", suite_of("preferences", never_null))  # Great Expectations holds its latest context
+    gc.collect()
+    assert gc.collect() == 0
 
 
 def test_other_bytes_or_another_suite_are_checked_anew(lake: Lake) -> None:

@@ -57,10 +57,15 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
         yield self._connection
 
     def close(self) -> None:
-        """Close the one connection too, and with it the in-memory database."""
+        """Close the one connection too, and with it the in-memory database; but once.
+
+        The base class closes again when it is found to be garbage. That makes a new pool, and all
+        that hangs together with it is not let go that time.
+        """
         if self._connection:
             self._connection.close()
-        super().close()
+            self._connection = None
+            super().close()
 
 
 class DuckDBDatasource(SQLDatasource):  # type: ignore[misc]
@@ -68,3 +73,10 @@ class DuckDBDatasource(SQLDatasource):  # type: ignore[misc]
 
     type: Literal["duckdb"] = "duckdb"
     execution_engine_override: ClassVar[Any] = DuckDBExecutionEngine
+
+    def test_connection(self, test_assets: bool = True) -> None:
+        """Open nothing: a database in memory is always there.
+
+        The base class would open a second one, and never close it: it stays, some megabytes, until
+        Python looks for garbage among all that ever lived.
+        """
