@@ -18,6 +18,7 @@ TRIALS = 3
 """Of each, by turns, of which the one with the least CPU counts: what comes out is a difference of differences, and
 machines change their speed from minute to minute."""
 WITHOUT = " without Dagster"
+"""Ends the names of figures of the loop by itself."""
 
 
 def orchestrated(run: Run) -> Iterator[Row]:

@@ -59,7 +59,7 @@ def _opened(files: Sequence[Path]) -> Iterator[Any]:
     config = {
         "temp_directory": tempfile.gettempdir(),
         "autoinstall_known_extensions": "false",
-        "parquet_metadata_cache": "true",  # each of a suite's statements reads the footers of the files anew
+        "parquet_metadata_cache": "true",  # without it each statement of a suite reads the footers anew
     }
     datasource = context.data_sources.add_duckdb(
         "lake", connection_string=engine.CONNECTION_STRING, kwargs={"connect_args": {"config": config}}
