@@ -47,12 +47,14 @@ class _Bar:
         cells = self._cells.values()
         failed, asked = sum(cell.failed for cell in cells), sum(cell.asked for cell in cells)
         cost = sum(cell.cost_usd for cell in cells)
-        short = sum(cell.out_of_money for cell in cells)
+        short, out = sum(cell.out_of_money for cell in cells), sum(cell.in_batches for cell in cells)
         words = [f"{self.settled - failed} of {self.total}"]
         if failed > short:
             words.append(f"[red]{failed - short} failed[/]")
         if short:
             words.append(f"[yellow]{short} left for want of money[/]")
+        if out:
+            words.append(f"[cyan]{out} out in batches[/]")
         if asked:
             words.append(f"{asked / max(time.monotonic() - self._begun, 0.1):.1f}/s")
         if cost:

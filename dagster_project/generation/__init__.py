@@ -13,8 +13,9 @@ from dagster_project.lazily import offering
 
 if TYPE_CHECKING:
     from dagster_project.generation.answers import Answer
-    from dagster_project.generation.batches import cells_with_ended_batches
+    from dagster_project.generation.batch_log import OutstandingBatch, outstanding_batches
     from dagster_project.generation.completion import Completed, complete_conversations
+    from dagster_project.generation.ended_batches import cells_with_ended_batches
     from dagster_project.generation.engine import Cell, answer_cell, answer_cells
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
@@ -35,6 +36,7 @@ __all__ = [
     "Completed",
     "Embedding",
     "Estimate",
+    "OutstandingBatch",
     "Progress",
     "Purse",
     "Request",
@@ -51,6 +53,7 @@ __all__ = [
     "embedding_request",
     "estimate",
     "judge",
+    "outstanding_batches",
     "unfilled_cells",
     "verify_responses",
 ]
@@ -66,6 +69,7 @@ __getattr__ = offering(
         "Completed": "completion",
         "Embedding": "questions",
         "Estimate": "estimation",
+        "OutstandingBatch": "batch_log",
         "Progress": "progress",
         "Purse": "limits.budget",
         "Request": "requests",
@@ -75,13 +79,14 @@ __getattr__ = offering(
         "answer_cell": "engine",
         "answer_cells": "engine",
         "ask_structured": "structured",
-        "cells_with_ended_batches": "batches",
+        "cells_with_ended_batches": "ended_batches",
         "complete_conversations": "completion",
         "conversation_hash": "requests",
         "embed": "questions",
         "embedding_request": "questions",
         "estimate": "estimation",
         "judge": "questions",
+        "outstanding_batches": "batch_log",
         "unfilled_cells": "unfilled",
         "verify_responses": "verify",
     },

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -25,6 +25,8 @@ from dagster_project.whole_files import flush, write_whole
 
 ENDING = ".batches"
 MARK_DIGITS = 24
+MAY_STILL_ARRIVE_SECONDS = 600
+"""How long a batch may take to be seen, after a call whose reply was lost: before that it is not handed in again."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class BatchRecord:
     def spec(self) -> ModelSpec:
         """The model as configured when the batch was handed in."""
         return ModelSpec.model_validate(self.model)
+
+    @property
+    def may_still_arrive(self) -> bool:
+        """Whether it may be on its way though nobody sees it."""
+        return self.created_at is not None and time.time() - self.created_at < MAY_STILL_ARRIVE_SECONDS
 
 
 class BatchLog:
@@ -172,6 +179,34 @@ class BatchLog:
                     f"{self.path}:{number}: this line is not about a batch. Something other than Steerworks changed "
                     "the log; take the line out, and start again."
                 ) from None
+
+
+@dataclass(frozen=True)
+class OutstandingBatch:
+    """A batch that has not come back: ``requests`` for a model and prompt batch, with ``booked_usd`` held for them.
+
+    ``batch_id`` is the provider's; None as long as it is not known whether the batch arrived there.
+    """
+
+    model: str
+    prompt_batch: str
+    batch_id: str | None
+    planned_at: float
+    requests: int
+    booked_usd: float
+
+
+def outstanding_batches(lake_root: Path) -> Iterator[OutstandingBatch]:
+    """Yield what is out with providers, also for models that are no longer configured.
+
+    Raises:
+        SteerworksError: a log of batches, or the requests of one that is out, cannot be read.
+    """
+    for model, prompt_batch, journal in logs_of_batches(lake_root):
+        log = BatchLog(journal)
+        for record in log.outstanding:
+            requests = len(log.requests(record))
+            yield OutstandingBatch(model, prompt_batch, record.batch_id, record.planned_at, requests, record.booked_usd)
 
 
 def _whole(content: bytes) -> int:

@@ -2,43 +2,33 @@
 
 A cell is run once to hand its requests in, and again when its batches have ended; until then its rows say
 ``batch_pending``. Belongs here: when a batch is handed in, over, or lost, and its money. Does not belong here: calls
-(`batch_provider`), the lines of files (`batch_lines`), who looks when (`dagster_project.automation`), and the journal
-that answers go to.
+(`batch_provider`), the lines of files (`batch_lines`), which have ended (`ended_batches`), and the journal that answers
+go to.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic_core import to_json
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.batch_lines import Harvest, lines_in_words
-from dagster_project.generation.batch_log import MARK_DIGITS, BatchLog, BatchRecord, logs_of_batches
+from dagster_project.generation.batch_log import MARK_DIGITS, BatchLog, BatchRecord
 from dagster_project.generation.batch_provider import BatchProvider, ProviderBatch, ProviderError, is_want_of_room
 from dagster_project.generation.channel import KEPT, Channel
-from dagster_project.generation.endpoints import connect
 from dagster_project.generation.journal import Journal
 from dagster_project.generation.prices import highest_cost_usd
 from dagster_project.generation.requests import Request
-from dagster_project.settings import BatchMode, ModelsFile
+from dagster_project.settings import BatchMode
 
 TRIES = 5
-TRIES_WHILE_LOOKING = 1
-"""Whoever only looks comes again soon."""
 NO_ROOM_REASON = "batch_no_room"
-MAY_STILL_ARRIVE_SECONDS = 600
-"""How long a batch may take to be seen, after a call whose reply was lost: before that it is not handed in again."""
 KEPT_BY_PROVIDER_SECONDS = 2 * 86_400
 """Whatever was handed in is over by then, whosever key it was."""
-CALLS_AT_ONCE = 16
 
 
 class BatchDesk:
@@ -106,7 +96,7 @@ class BatchDesk:
                 raise
             return self._gone(record)
         if batch is None:
-            if may_still_arrive(record):
+            if record.may_still_arrive:
                 self._say("it is not known yet whether a batch arrived; the next run looks for it again")
             else:
                 self._close(record, "never handed in", 0.0)
@@ -260,59 +250,3 @@ def _line(request: Request) -> bytes:
     """Return a request's line of an input file."""
     asked = {"custom_id": request.request_hash, "method": "POST", "url": "/v1/chat/completions", "body": request.body}
     return to_json(asked) + b"\n"
-
-
-def may_still_arrive(record: BatchRecord) -> bool:
-    """Say whether a batch that nobody sees may be on its way all the same."""
-    return record.created_at is not None and time.time() - record.created_at < MAY_STILL_ARRIVE_SECONDS
-
-
-def cells_with_ended_batches(lake_root: Path, models: ModelsFile) -> dict[tuple[str, str], list[str]]:
-    """Ask the providers; return the marks of batches that a run can do something about, by model and prompt batch.
-
-    A model that is no longer configured, or whose provider cannot be reached, is left for another time. Of a log that
-    cannot be read, the run says so.
-    """
-    return asyncio.run(_look(lake_root, models))
-
-
-async def _look(lake_root: Path, models: ModelsFile) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    out: dict[str, list[tuple[str, BatchRecord]]] = defaultdict(list)
-    for model, prompt_batch, journal in logs_of_batches(lake_root):
-        if model in models.models:
-            try:
-                out[model] += [(prompt_batch, record) for record in BatchLog(journal).outstanding]
-            except SteerworksError:
-                found[model, prompt_batch].append("unreadable")
-    for model, records in out.items():
-        with suppress(SteerworksError):
-            async with connect(models, model) as connection:
-                async for prompt_batch, record in _over(BatchProvider(model, connection, TRIES_WHILE_LOOKING), records):
-                    found[model, prompt_batch].append(record.mark)
-    return dict(found)
-
-
-async def _over(
-    provider: BatchProvider, records: Sequence[tuple[str, BatchRecord]]
-) -> AsyncIterator[tuple[str, BatchRecord]]:
-    """Yield those batches that a run can do something about.
-
-    Raises:
-        ProviderError: the provider cannot be reached; the others would fare alike.
-    """
-    for first in range(0, len(records), CALLS_AT_ONCE):
-        some = records[first : first + CALLS_AT_ONCE]
-        for each, is_over in zip(some, await asyncio.gather(*(_is_over(provider, r) for _, r in some)), strict=True):
-            if is_over:
-                yield each
-
-
-async def _is_over(provider: BatchProvider, record: BatchRecord) -> bool:
-    try:
-        batch = await provider.batch(record)
-    except ProviderError as error:
-        if error.status is None:
-            raise
-        return error.status == 404
-    return not may_still_arrive(record) if batch is None else batch.has_ended

@@ -54,8 +54,9 @@ class _Others:
 class OpenCell:
     """A cell whose lock this process holds. Requests may be settled in several rounds.
 
-    The counters are of this run: ``done`` and ``failed`` of ``total`` wanted; ``reused``, known
-    before; ``asked``, settled by this run, which had ``written_tokens`` written; ``out_of_money``, not reached.
+    The counters are of this run: ``done``, ``failed`` and ``in_batches``, out with a Batch API, of ``total`` wanted;
+    ``reused``, known before; ``asked``, settled by this run, which had ``written_tokens`` written; ``out_of_money``,
+    not reached.
     """
 
     lake: Lake
@@ -71,6 +72,7 @@ class OpenCell:
     rank: int = 0
     done: int = 0
     failed: int = 0
+    in_batches: int = 0
     total: int = 0
     reused: int = 0
     asked: int = 0
@@ -80,6 +82,11 @@ class OpenCell:
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
     _brought: set[str] = field(default_factory=set)
     _told_at: float = 0.0
+
+    @property
+    def _left(self) -> int:
+        """Requests that are neither settled nor out."""
+        return self.total - self.done - self.failed - self.in_batches
 
     @property
     def sent(self) -> int:
@@ -155,6 +162,19 @@ class OpenCell:
         answers = self.known.find(self.journal, [request.request_hash for request in requests])
         return {r.request_hash: answers.get(r.request_hash) or self.unsettled.answer_to(r) for r in requests}
 
+    async def collect(self) -> int:
+        """Take in what has come back of the cell's batches, and ask for nothing; return how many requests stay out.
+
+        Raises:
+            SteerworksError: the provider cannot be reached or refuses. What other batches brought is taken in.
+        """
+        log = BatchLog(self.journal)
+        try:
+            await self._collect(log)
+        finally:
+            self.claims.release(self.journal)
+        return len(log.requests_outstanding)
+
     def _missing(
         self, requests: Iterable[list[Request]], wanted: Counter[str] | None, others: _Others
     ) -> Iterator[Request]:
@@ -167,6 +187,7 @@ class OpenCell:
             self._count_known(times)
             claimed = self.claims.claim(self.journal, times)
             self.unsettled.pending |= claimed.handed_in
+            self.in_batches += sum(times[key] for key in claimed.handed_in)
             others.note(times, claimed)
             mine = Counter(claimed.now)  # in the order of the cell: what was under way when a run was killed goes first
             self._count_known(mine)  # answered between the look and the claim
@@ -182,8 +203,9 @@ class OpenCell:
             self.done += count if ok else 0
             self.failed += 0 if ok else count
         for key in [key for key in times if key in self.unsettled]:
-            count = times.pop(key)
-            self.failed += 0 if key in self.unsettled.pending else count
+            count, is_out = times.pop(key), key in self.unsettled.pending
+            self.in_batches += count if is_out else 0
+            self.failed += 0 if is_out else count
 
     async def _wait_for(self, others: _Others) -> None:
         """Wait until the cells that ask for what this one wants too have released it."""
@@ -214,9 +236,9 @@ class OpenCell:
         async with self._open_journal() as (channel, journal):
             asker = Asker(channel, journal, self.rank, self._take)
             self._ways.append(asker)
-            await asker.ask(missing, self.total - self.done - self.failed)
+            await asker.ask(missing, self._left)
         if asker.out_of_money:
-            self.out_of_money = self.total - self.done - self.failed
+            self.out_of_money = self._left
 
     async def _collect(self, log: BatchLog) -> None:
         async with self._desk(log) as desk:
@@ -233,6 +255,9 @@ class OpenCell:
         async with self._desk(log) as desk:
             await desk.hand_in(missing, mode)
         self.unsettled.pending |= log.requests_outstanding
+        self.in_batches += desk.sent
+        if desk.out_of_money:
+            self.out_of_money = self._left
 
     @asynccontextmanager
     async def _desk(self, log: BatchLog) -> AsyncIterator[BatchDesk]:
@@ -284,5 +309,6 @@ class OpenCell:
                 self.asked,
                 self.spent_usd,
                 self.out_of_money,
+                self.in_batches,
             )
         )

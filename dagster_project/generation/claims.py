@@ -81,6 +81,18 @@ class Claims:
         now = [key for key in hashes if key in mine]
         return Claimed(now, elsewhere, handed_in=set(claims) - set(elsewhere))
 
+    def handed_in(self, hashes: Collection[str]) -> set[str]:
+        """Return those requests that are claimed as handed in to a Batch API, for whichever cell.
+
+        Raises:
+            SteerworksError: the disk does not let it be asked.
+        """
+        keys = [bytes.fromhex(key) for key in hashes]
+        found: set[str] = set()
+        for first in range(0, len(keys), HASHES_AT_A_TIME):
+            found |= self._file.do(partial(_handed_in, keys[first : first + HASHES_AT_A_TIME]))
+        return found
+
     def release(self, own: Path) -> None:
         """Give up the claims of a cell, but for those that its log of batches has outstanding.
 
@@ -133,6 +145,12 @@ def _insert(
     marks = ",".join("?" * len(old))
     whose = f"select hash, journal, asking from claims join cells using (cell) where hash in ({marks})"
     return new, file.execute(whose, old).fetchall() if old else []
+
+
+def _handed_in(keys: Sequence[bytes], file: sqlite3.Connection) -> set[str]:
+    marks = ",".join("?" * len(keys))
+    query = f"select hash from claims join cells using (cell) where not asking and hash in ({marks})"
+    return {key.hex() for (key,) in file.execute(query, keys)}
 
 
 def _drop(journal: str, file: sqlite3.Connection) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.cell import OpenCell
@@ -22,6 +22,7 @@ from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.filling import CellReport, fill_cell
 from dagster_project.generation.journal import journal_path, only_one_process
 from dagster_project.generation.known import KnownAnswers
+from dagster_project.generation.left_behind import as_configured_then, left_behind
 from dagster_project.generation.limits.budget import Budget, Purse
 from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.ledger import Ledger
@@ -35,6 +36,8 @@ from dagster_project.settings import ModelsFile
 
 CELLS_SIDE_BY_SIDE = 16
 """Enough that small cells fill the places in flight together, and few enough for open files and memory."""
+
+T = TypeVar("T")
 
 
 class Cell(NamedTuple):
@@ -82,14 +85,28 @@ class Engine:
 
     def answer(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
         """Answer cells, the first ones first; give each as it is finished, with its report or why it could not be."""
+        yield from self._side_by_side(cells, self._answer)
+
+    def collect(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, int | SteerworksError]]:
+        """Take in what has come back of cells' batches, and ask for nothing.
+
+        Yields:
+            Each cell with how many of its requests are out still, or why some could not be collected.
+        """
+        yield from self._side_by_side(cells, self._collect)
+
+    def _side_by_side(
+        self, cells: Iterable[Cell], work: Callable[[Cell, int], Coroutine[Any, Any, T]]
+    ) -> Iterator[tuple[Cell, T | SteerworksError]]:
+        """Work on cells, several at a time, each with its rank; give each as it is finished."""
         waiting = list(enumerate(cells))
-        under_way: dict[asyncio.Task[CellReport], Cell] = {}
+        under_way: dict[asyncio.Task[T], Cell] = {}
         loop = self._runner.get_loop()
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < CELLS_SIDE_BY_SIDE:
                     rank, cell = waiting.pop(0)
-                    under_way[loop.create_task(self._answer(cell, rank))] = cell
+                    under_way[loop.create_task(work(cell, rank))] = cell
                 finished = self._runner.run(_first_of(under_way))
                 for task in finished:
                     yield under_way.pop(task), _result(task)
@@ -123,6 +140,10 @@ class Engine:
     async def _answer(self, cell: Cell, rank: int) -> CellReport:
         async with self.cell(cell, rank=rank) as opened:
             return await fill_cell(opened, self._models)
+
+    async def _collect(self, cell: Cell, rank: int) -> int:
+        async with self.cell(cell, rank=rank) as opened:
+            return await opened.collect()
 
     async def _channel(self, model: str) -> Channel:
         """Return the way to a model, opened by the first cell that needs it."""
@@ -184,8 +205,32 @@ def answer_cells(
         model is unknown, the endpoint is down or turns everything away, or the disk does not take an answer.
         Answers until then are kept.
     """
+    cells = list(cells)
+    collect_left_behind(lake, models, cells, progress)
     with Engine(lake, models, progress, purse) as engine:
         yield from engine.answer(cells)
+
+
+def collect_left_behind(lake: Lake, models: ModelsFile, cells: Iterable[Cell], progress: Progress) -> None:
+    """Collect what models that models.yaml no longer has left with the providers that some cells' models have.
+
+    What cannot be collected is told, and keeps no cell from being answered.
+    """
+    endpoints = {models.models[cell.model].endpoint for cell in cells if cell.model in models.models}
+    left = [cell for cell in left_behind(lake.root, models) if cell.spec.endpoint in endpoints]
+    if not left:
+        return
+    with Engine(lake, as_configured_then(models, left), progress) as engine:
+        for cell, out in engine.collect(Cell(cell.model, cell.prompt_batch) for cell in left):
+            progress.waiting(f"models.yaml no longer has the model `{cell.model}`: {_collected(cell, out)}")
+
+
+def _collected(cell: Cell, out: int | SteerworksError) -> str:
+    if isinstance(out, SteerworksError):
+        return f"what was handed in for {cell.prompt_batch} could not be collected. {out}"
+    if out:
+        return f"{out} requests that were handed in for {cell.prompt_batch} are out in batches still."
+    return f"what was handed in for {cell.prompt_batch} has been collected, and answers whoever asks the same."
 
 
 def answer_cell(
@@ -202,19 +247,19 @@ def answer_cell(
     return result
 
 
-async def _first_of(tasks: Mapping[asyncio.Task[CellReport], Cell]) -> list[asyncio.Task[CellReport]]:
+async def _first_of(tasks: Mapping[asyncio.Task[T], Cell]) -> list[asyncio.Task[T]]:
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     return [task for task in tasks if task in done]
 
 
-def _result(task: asyncio.Task[CellReport]) -> CellReport | SteerworksError:
+def _result(task: asyncio.Task[T]) -> T | SteerworksError:
     try:
         return task.result()
     except SteerworksError as error:
         return error
 
 
-async def _give_up(tasks: Mapping[asyncio.Task[CellReport], Cell]) -> None:
+async def _give_up(tasks: Mapping[asyncio.Task[T], Cell]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.claims import Claims
 from dagster_project.generation.journal import journal_path
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.prices import cost_usd, highest_cost_usd
@@ -45,14 +46,16 @@ def estimate(lake: Lake, models: ModelsFile, cells: Iterable[tuple[str, str]]) -
         SteerworksError: a batch has no `selected_prompts`, a model is unknown, or a journal's line is no answer.
     """
     known = KnownAnswers(lake.root, lambda _: None)  # the run itself says what it leaves out
+    claims = Claims(lake.root, known)
     estimates: dict[str, Estimate] = {}
     try:
         for model, prompt_batch in cells:
             form = RequestForm(models, model)
             if model not in estimates:
                 estimates[model] = _so_far(lake, form)
-            _add_cell(estimates[model], lake, form, prompt_batch, known)
+            _add_cell(estimates[model], lake, form, prompt_batch, known, claims)
     finally:
+        claims.close()
         known.close()
     return list(estimates.values())
 
@@ -66,16 +69,18 @@ def _so_far(lake: Lake, form: RequestForm) -> Estimate:
     return Estimate(form.model, rows[0]["answers"], rows[0]["mean_completion_tokens"])
 
 
-def _add_cell(sums: Estimate, lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers) -> None:
+def _add_cell(
+    sums: Estimate, lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers, claims: Claims
+) -> None:
     own = journal_path(lake.root, form.model, prompt_batch)
     known.refresh(own)
-    log = BatchLog(own)
-    handed_in = {key for record in log.outstanding for key in log.requests(record)}
+    out = BatchLog(own).requests_outstanding
     sums.cells += 1
     for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
-        answered = known.statuses(own, [request.request_hash for request in requests])
+        hashes = [request.request_hash for request in requests]
+        not_asked = known.statuses(own, hashes).keys() | out | claims.handed_in(hashes)
         for request in requests:
-            if request.request_hash not in answered and request.request_hash not in handed_in:
+            if request.request_hash not in not_asked:
                 _add_request(sums, form, request)
 
 

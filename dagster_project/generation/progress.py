@@ -8,10 +8,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class CellProgress:
-    """How far one cell has come: ``done`` (answered) and ``failed`` of ``total``; at the end they add up to it.
+    """How far one cell has come: ``done`` (answered), ``failed``, or ``in_batches`` of a provider, of ``total``.
 
-    ``asked`` of them were settled by this run, for ``cost_usd`` US dollars; the others were known before, or are
-    ``out_of_money``: failed for now, as the money did not reach for them.
+    In the end they add up to it. ``asked`` of them were settled by this run, for ``cost_usd`` US dollars; the others
+    were known before, or are ``out_of_money``: failed for now, as the money did not reach for them.
     """
 
     model: str
@@ -22,11 +22,12 @@ class CellProgress:
     asked: int
     cost_usd: float
     out_of_money: int = 0
+    in_batches: int = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether every request is settled."""
-        return self.done + self.failed >= self.total
+        """Whether every request is settled, or out."""
+        return self.done + self.failed + self.in_batches >= self.total
 
 
 class Progress(Protocol):

@@ -24,9 +24,10 @@ class LogProgress:
         now, key = time.monotonic(), (cell.model, cell.prompt_batch)
         if cell.is_over or now - self._last.setdefault(key, now) >= SECONDS_BETWEEN_LINES:
             self._last[key] = now
+            out = f"{cell.in_batches} out in batches, " if cell.in_batches else ""
             self._log.info(
                 f"{cell.model}, {cell.prompt_batch}: {cell.done} of {cell.total} answered, {cell.failed} failed, "
-                f"{cell.cost_usd:.4f} USD"
+                f"{out}{cell.cost_usd:.4f} USD"
             )
 
     def waiting(self, message: str) -> None:

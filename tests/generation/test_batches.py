@@ -12,6 +12,7 @@ import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import (
+    CellProgress,
     CellReport,
     Purse,
     SilentProgress,
@@ -23,6 +24,7 @@ from dagster_project.generation import (
 from dagster_project.generation.batch_log import BatchLog
 from dagster_project.generation.batches import BatchDesk
 from dagster_project.generation.journal import journal_path, read_answers
+from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, LoopbackModels, serve_models
 from dagster_project.settings import ModelsFile
@@ -440,7 +442,7 @@ def test_a_batch_that_may_still_arrive_is_waited_for_before_it_is_handed_in_agai
         assert (report.sent, report.failed) == (0, {"batch_pending": 3})
         assert "it is not known yet whether a batch arrived" in messages[0]
         assert cells_with_ended_batches(lake.root, models) == {}
-        monkeypatch.setattr("dagster_project.generation.batches.MAY_STILL_ARRIVE_SECONDS", 0)
+        monkeypatch.setattr("dagster_project.generation.batch_log.MAY_STILL_ARRIVE_SECONDS", 0)
         assert cells_with_ended_batches(lake.root, models)
         assert run(lake, models).sent == 3
         assert run(lake, models).ok == 3
@@ -628,7 +630,7 @@ def test_a_log_that_cannot_be_read_keeps_no_other_cell_from_being_looked_at(lake
 def test_a_kill_at_any_step_has_nothing_handed_in_twice_and_nothing_lost(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch, call: str, done: bool
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.batches.MAY_STILL_ARRIVE_SECONDS", 0)
+    monkeypatch.setattr("dagster_project.generation.batch_log.MAY_STILL_ARRIVE_SECONDS", 0)
     prompts(6)
     with serve_batches(BatchServer()) as server:
         models = models_at(server, prices=DEAR, max_usd=6.5)
@@ -661,3 +663,83 @@ def test_two_processes_at_once_hand_in_once(lake: Lake, prompts: Prompts) -> Non
             reports = [answer_cell(lake, models, "m", batch, SilentProgress()) for batch in (BATCH, "b2")]
         assert [report.ok for report in reports] == [20, 20]
         assert set(server.handed_in.values()) == {1}
+
+
+def renamed(models: ModelsFile, slug: str | None = "renamed") -> ModelsFile:
+    """The same file after `m` got another slug, or None; its twin `n` is gone."""
+    spec = models.models["m"]
+    other = {"other": spec.model_copy(update={"name": "other-model", "batch": None})}
+    return models.model_copy(update={"models": other | ({slug: spec} if slug else {})})
+
+
+def test_a_model_that_is_renamed_while_a_batch_is_out_has_its_answers(lake: Lake, prompts: Prompts) -> None:
+    prompts(5)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR)
+        server.status = "in_progress"
+        run(lake, models)
+        still_out = answer_cell(lake, renamed(models), "renamed", BATCH, progress)
+        assert cells_with_ended_batches(lake.root, renamed(models)) == {}
+        assert estimate(lake, renamed(models), [("renamed", BATCH)])[0].requests == 0
+        server.batches["batch_0"]["status"] = "completed"
+        assert list(cells_with_ended_batches(lake.root, renamed(models))) == [("renamed", BATCH)]
+        report = answer_cell(lake, renamed(models), "renamed", BATCH, progress, Purse(0.0))
+        assert set(server.handed_in.values()) == {1}
+    assert still_out.failed == {"batch_pending": 5}
+    assert (report.ok, report.sent, report.cost_usd) == (5, 0, 0.0)
+    assert set(lake.read("responses", {"model": "renamed"})["model"]) == {"renamed"}
+    assert progress.messages == [
+        "models.yaml no longer has the model `m`: 5 requests that were handed in for b1 are out in batches still.",
+        "models.yaml no longer has the model `m`: what was handed in for b1 has been collected, and answers whoever "
+        "asks the same.",
+    ]
+    cost = sum(answer.cost_usd for answer in read_answers(journal_path(lake.root, "m", BATCH)))
+    assert Ledger(lake.root, "model-m", None, None, lambda: (0.0, 0.0)).spent_usd[1] == pytest.approx(cost)
+
+
+def test_what_is_out_for_a_model_that_is_gone_is_collected_by_another_of_its_endpoint(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(3)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        without = renamed(models, None)
+        assert list(cells_with_ended_batches(lake.root, without)) == [("other", BATCH)]
+        assert answer_cell(lake, without, "other", BATCH, SilentProgress()).ok == 3
+        assert cells_with_ended_batches(lake.root, without) == {}
+        assert run(lake, models).ok == 3
+        assert set(server.handed_in.values()) == {1}
+
+
+def test_a_provider_that_is_away_keeps_no_cell_back_for_what_a_model_that_is_gone_left(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.generation.batches.TRIES", 1)
+    prompts(3)
+    progress = Recorder()
+    with serve_models(Behaviour()) as server:
+        models = models_at(server)
+        run(lake, models)
+        server.behave(Behaviour(api_key="another"))
+        with pytest.raises(SteerworksError, match="model `other`"):
+            answer_cell(lake, renamed(models, None), "other", BATCH, progress)
+        server.behave(Behaviour())
+        assert answer_cell(lake, renamed(models, None), "other", BATCH, progress).ok == 3
+    assert "what was handed in for b1 could not be collected. model `m`: the Batch API" in progress.messages[0]
+
+
+def test_progress_says_how_much_is_out(lake: Lake, prompts: Prompts) -> None:
+    prompts(5)
+    told: list[CellProgress] = []
+    progress = Recorder()
+    progress.update = told.append  # type: ignore[method-assign]
+    with serve_models(Behaviour(batch_seconds=60)) as server:
+        models = models_at(server, prices=DEAR)
+        answer_cell(lake, models, "m", BATCH, progress, Purse(3.0))
+        answer_cell(lake, models, "m", BATCH, progress, Purse(0.0))
+        # The twin asks the same.
+        answer_cell(lake, models, "n", BATCH, progress, Purse(0.0))
+    ends = [(each.model, each.done, each.failed, each.in_batches, each.out_of_money) for each in told if each.is_over]
+    assert ends[-3:] == [("m", 0, 2, 3, 2), ("m", 0, 2, 3, 2), ("n", 0, 2, 3, 2)]
