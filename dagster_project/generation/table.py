@@ -11,15 +11,16 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 from pydantic_core import to_json
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer, AnswersOf
-from dagster_project.generation.journal import FOLDER, journal_path
+from dagster_project.generation.journal import FOLDER
 from dagster_project.generation.known import KnownAnswers
-from dagster_project.generation.requests import Request, RequestForm
+from dagster_project.generation.requests import Request
 from dagster_project.lake import TABLES, Lake
 from dagster_project.settings import ModelSpec
 
@@ -147,16 +148,17 @@ class Rows:
         return pa.concat_tables(group) if group else None
 
 
-def rows_of_cell(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswers) -> Iterator[pa.Table]:
-    """Yield the rows of a cell as the journals have them.
+def rows_as_journalled(
+    lake: Lake, requests: Iterable[list[Request]], own: Path, known: KnownAnswers, unsettled: Unsettled
+) -> Iterator[pa.Table]:
+    """Yield the rows of requests of one cell as the journals have them, in groups.
 
     Raises:
-        SteerworksError: the batch has no `selected_prompts`, or a journal's line is no answer.
+        SteerworksError: a journal's line is no answer.
     """
-    own = journal_path(lake.root, form.model, prompt_batch)
-    rows = Rows(lake, Unsettled(form.spec))
-    for requests in form.of_cell(lake, prompt_batch, PROMPTS_AT_A_TIME):
-        if group := rows.add(requests, known.find(own, [request.request_hash for request in requests])):
+    rows = Rows(lake, unsettled)
+    for some in requests:
+        if group := rows.add(some, known.find(own, [request.request_hash for request in some])):
             yield group
     if group := rows.rest():
         yield group

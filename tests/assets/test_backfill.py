@@ -14,7 +14,7 @@ import yaml
 from dagster_project.automation import range_tags, spending
 from dagster_project.cli.backfill import backfill
 from dagster_project.cli.launch import Launcher
-from dagster_project.cli.responses import verify
+from dagster_project.cli.responses import batches, verify
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -48,6 +48,13 @@ def configure(config: Path, address: str, *slugs: str, **fields: object) -> None
     # The prompts of these batches are much alike, and all of them are to be asked.
     curation = {"completion_model": slugs[0], "selection": {"target": 3}, "duplicates": {"exclude": False}}
     (config / "curation.yaml").write_text(yaml.safe_dump(curation))
+
+
+def ask_in_batches(config: Path, slug: str) -> None:
+    """Have a model, known to its endpoint as `batched`, asked through the Batch API."""
+    models = yaml.safe_load((config / "models.yaml").read_text())
+    models["models"][slug] |= {"batch": {}, "name": "batched"}
+    (config / "models.yaml").write_text(yaml.safe_dump(models))
 
 
 def deliver(home: Home, tmp_path: Path) -> None:
@@ -208,8 +215,16 @@ def test_verify_counts_every_cell_and_fails_when_the_table_differs(
         assert ["first", "spring", "3", "3", "0", "0", "0"] in lines
         assert ["second", "spring", "3", "0", "0", "3", "0"] in lines
         [path] = Lake(home.lake).parts("responses")
-        pq.write_table(pq.read_table(path).slice(1), path)
-        with pytest.raises(SteerworksError, match=r"in first\|spring \(1 rows\).*delete .*steerworks backfill first"):
+        rows = pq.read_table(path)
+        pq.write_table(rows.slice(1), path)
+        with pytest.raises(
+            SteerworksError, match=r"in first\|spring \(1 rows\).*answered: run `steerworks backfill fi"
+        ):
+            verify()
+        backfill(["first"])
+        verify()
+        pq.write_table(rows.set_column(rows.schema.get_field_index("response"), "response", rows["prompt_id"]), path)
+        with pytest.raises(SteerworksError, match=r"in first\|spring \(3 rows\).*delete .*steerworks backfill first"):
             verify()
         path.unlink()
         backfill(["first"])
@@ -217,20 +232,29 @@ def test_verify_counts_every_cell_and_fails_when_the_table_differs(
         assert server.stats()["requests"] == 3
 
 
-def test_the_sensor_collects_what_came_back_of_batches_and_hands_in_nothing_that_costs(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
+def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_in_nothing_that_costs(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     deliver(home, tmp_path)
     with serve_models(Behaviour(p_batch_expire=1)) as server:
         configure(config, server.address, "first", prices=DEAR)
+        batches()
+        assert "No batch is out." in capfd.readouterr().out
         launcher = Launcher(settings)
         launcher.prompts("spring")
-        models = yaml.safe_load((config / "models.yaml").read_text())
-        models["models"]["first"]["batch"] = {}
-        (config / "models.yaml").write_text(yaml.safe_dump(models))
+        ask_in_batches(config, "first")
         batched = Settings(config, home)
         Launcher(batched).responses("first", "spring")
         assert Counter(Lake(home.lake).read("responses")["reason"]) == {"batch_pending": 3}
+        batches()
+        said = capfd.readouterr().out
+        assert ["first", "spring"] in [line.split()[:2] for line in said.splitlines()]
+        assert "3 requests are out, with 3." in said
+        configure(config, server.address, "renamed")
+        batches()
+        assert "models.yaml no longer has first." in capfd.readouterr().out
+        configure(config, server.address, "first", prices=DEAR)
+        ask_in_batches(config, "first")
         collect = build_defs(batched).resolve_sensor_def("batches")
         until(lambda: isinstance(collect(), list))  # Dagster's own way to evaluate a tick takes no such partitions
         [request] = collect()
@@ -240,7 +264,7 @@ def test_the_sensor_collects_what_came_back_of_batches_and_hands_in_nothing_that
         reasons = Counter(Lake(home.lake).read("responses")["reason"])
         assert reasons[None] >= 1
         assert reasons["budget"] == 3 - reasons[None]
-        assert server.stats()["batch_lines"] == {"first": 3}
+        assert server.stats()["batch_lines"] == {"batched": 3}
 
 
 def test_turns_in_between_keep_to_the_money_of_the_run(

@@ -17,13 +17,14 @@ from dagster_project.generation import (
     answer_cell,
     answer_cells,
     estimate,
+    unfilled_cells,
     verify_responses,
 )
 from dagster_project.generation.journal import journal_path
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import ModelsFile
-from tests.generation.cells import BATCH, Recorder, loopback_models
+from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
 
 Prompts = Callable[..., list[str]]
 CELL = {"model": "m", "prompt_batch": BATCH}
@@ -51,7 +52,7 @@ def change(lake: Lake, rows: pl.DataFrame) -> None:
 
 def test_a_cell_that_was_never_asked_is_missing_and_nothing_differs(lake: Lake, prompts: Prompts) -> None:
     prompts(3)
-    assert count(lake, loopback_models("http://127.0.0.1:9/v1")) == CellCount("m", BATCH, 3, 0, 0, 3, 0)
+    assert count(lake, loopback_models("http://127.0.0.1:9/v1")) == CellCount("m", BATCH, 3, 0, 0, 3, 0, 0, 0)
 
 
 def test_a_filled_cell_agrees(lake: Lake, filled: ModelsFile) -> None:
@@ -66,7 +67,7 @@ def test_a_cell_short_of_money_is_missing_some_and_nothing_differs(lake: Lake, p
     with serve_models(Behaviour(usage=False)) as server:
         models = loopback_models(server.address, prices=DEAR)
         answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(2.0))
-    assert count(lake, models) == CellCount("m", BATCH, 5, 2, 0, 3, 0)
+    assert count(lake, models) == CellCount("m", BATCH, 5, 2, 0, 3, 0, 0, 0)
 
 
 def test_every_way_in_which_the_table_can_differ_is_found(lake: Lake, filled: ModelsFile) -> None:
@@ -82,6 +83,37 @@ def test_every_way_in_which_the_table_can_differ_is_found(lake: Lake, filled: Mo
     for path in lake.parts("responses", CELL):
         path.unlink()
     assert count(lake, filled).differing == 20
+
+
+def test_rows_that_are_no_longer_wanted_are_no_difference_unless_the_journals_have_them_otherwise(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(4)
+    with serve_models() as server:
+        models = loopback_models(server.address, samples=2)
+        answer_cell(lake, models, "m", BATCH, SilentProgress())
+    write_prompts(lake, [f"unselected {number}" for number in range(4)])
+    unselected = lake.read("selected_prompts")
+    prompts(4)
+    fewer = loopback_models(server.address)
+    assert unfilled_cells(lake, fewer, ["m"]) == []
+    assert count(lake, fewer) == CellCount("m", BATCH, 4, 4, 0, 0, 0, 4, 0)
+    rows = lake.read("responses", CELL)
+    change(lake, rows.with_columns(response=pl.when(sample_index=1).then(pl.lit("changed")).otherwise("response")))
+    assert count(lake, fewer) == CellCount("m", BATCH, 4, 4, 0, 0, 0, 0, 4)
+    change(lake, rows)
+    lake.write("selected_prompts", {"prompt_batch": BATCH}, unselected)
+    assert count(lake, models) == CellCount("m", BATCH, 0, 0, 0, 0, 0, 8, 0)
+
+
+def test_what_is_out_in_a_batch_is_told_from_what_is_only_missing(lake: Lake, prompts: Prompts) -> None:
+    prompts(5)
+    with serve_models(Behaviour(batch_seconds=60)) as server:
+        models = loopback_models(server.address, prices=DEAR, batch={})
+        answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(3.0))
+        assert count(lake, models) == CellCount("m", BATCH, 5, 0, 0, 5, 3, 0, 0)
+        [twin] = verify_responses(lake, models, [("n", BATCH)])
+    assert (twin.missing, twin.in_batches) == (5, 3)
 
 
 def test_a_journal_that_lost_lines_is_found(lake: Lake, filled: ModelsFile) -> None:
