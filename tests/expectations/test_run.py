@@ -6,6 +6,7 @@ import gc
 import json
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake
-from dagster_project.quality.expectations import ExpectationResult, Suite, check_partition, load_suites, unmet
+from dagster_project.quality.expectations import ExpectationResult, Suite, check_partition, load_suites, run, unmet
 from dagster_project.quality.expectations.vocabulary import usable_types
 from dagster_project.settings import PROJECT_ROOT
 from tests.expectations.expectation_rows import BROKEN, SOUND, partition_of, rating, response, selected, write
@@ -237,6 +238,29 @@ def test_other_bytes_or_another_suite_are_checked_anew(lake: Lake) -> None:
     lenient = suite_of("preferences", unique | {"severity": "warning"})
     assert check(lake, "preferences", lenient)["preferences__task_id_unique"].severity == "warning"
     assert len(lake.parts("expectation_results", {"table": "preferences"})) == 3
+
+
+@pytest.mark.parametrize("changes", [1, run.MOST_CHECKS])
+def test_a_partition_that_is_written_anew_while_it_is_checked_is_checked_anew(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    write(lake, "responses", [response(1)])
+    evaluate, checks = run._evaluate, count(1)
+
+    def evaluate_while_another_run_writes(suite: Suite, files: list[Path]) -> list[ExpectationResult]:
+        results = evaluate(suite, files)
+        if (number := next(checks)) <= changes:
+            write(lake, "responses", [response(1, attempts=1 + number)])
+        return results
+
+    monkeypatch.setattr(run, "_evaluate", evaluate_while_another_run_writes)
+    if changes < run.MOST_CHECKS:
+        assert all(result.passed for result in check(lake, "responses").values())
+        assert unmet(lake, "responses", partition_of("responses"), SUITES) == []
+        assert next(checks) == changes + 2
+    else:
+        with pytest.raises(SteerworksError, match=r"responses \(.*\) changed each of 5 times that it was checked"):
+            check(lake, "responses")
 
 
 def test_a_table_without_a_suite_passes_without_results(lake: Lake) -> None:
