@@ -22,10 +22,10 @@ from dagster_project.settings import ModelsFile
 class CellReport:
     """What a cell holds, and what this run did for it.
 
-    ``wanted`` requests are ``ok`` or in ``failed``, by reason; tokens are those of all of them.
-    This run sent ``sent`` requests to have ``asked`` of them settled, ``retries`` of them again after faults, spent
-    ``cost_usd`` US dollars and took ``seconds``; ``reused`` were known before. Latencies, in seconds, are of the
-    cell's answers; ``tokens_per_second`` were written for this run.
+    ``wanted`` requests are ``ok`` or in ``failed``, by reason; tokens, ``cost_usd`` in US dollars and latencies in
+    seconds are those of all of them. This run sent ``sent`` requests to have ``asked`` of them settled, ``retries`` of
+    them again after faults, spent ``spent_usd`` US dollars, on tries that came to nothing too, and took ``seconds``;
+    ``reused`` were known before. For it ``tokens_per_second`` were written, None if it had nothing to ask.
     """
 
     model: str
@@ -41,8 +41,9 @@ class CellReport:
     completion_tokens: int
     reasoning_tokens: int
     cost_usd: float
+    spent_usd: float
     seconds: float
-    tokens_per_second: float
+    tokens_per_second: float | None
     latency_median: float | None
     latency_95th: float | None
     latency_99th: float | None
@@ -107,9 +108,10 @@ def _report(cell: OpenCell, figures: Figures, seconds: float) -> CellReport:
         prompt_tokens=figures.prompt_tokens,
         completion_tokens=figures.completion_tokens,
         reasoning_tokens=figures.reasoning_tokens,
-        cost_usd=cell.spent_usd,
+        cost_usd=figures.cost_usd,
+        spent_usd=cell.spent_usd,
         seconds=round(seconds, 3),
-        tokens_per_second=round(cell.written_tokens / seconds, 3) if seconds else 0.0,
+        tokens_per_second=round(cell.written_tokens / seconds, 3) if cell.asked else None,
         latency_median=figures.latency(0.5),
         latency_95th=figures.latency(0.95),
         latency_99th=figures.latency(0.99),

@@ -39,7 +39,8 @@ def test_every_selected_prompt_gets_an_answer_and_a_second_run_asks_nothing(lake
         second = answer_cell(lake, models, "m", BATCH, SilentProgress())
         assert server.stats()["requests"] == 2
     assert (first.wanted, first.asked, first.reused, first.ok, first.failed) == (2, 2, 0, 2, {})
-    assert (second.asked, second.reused, second.ok, second.cost_usd) == (0, 2, 2, 0)
+    assert (second.asked, second.reused, second.ok, second.spent_usd) == (0, 2, 2, 0)
+    assert (second.cost_usd, second.tokens_per_second) == (first.cost_usd, None)
     assert lake.content_hash("responses") == bytes_then
     assert first.cost_usd == pytest.approx((first.prompt_tokens + 2 * first.completion_tokens) / 1e6)
     assert progress.updates[0] == ("m", 0, 0, 2, 0.0)
@@ -181,7 +182,7 @@ def test_the_money_is_never_exceeded_and_the_next_run_goes_on(lake: Lake, prompt
     with serve_models() as server:
         models = loopback_models(server.address, prices=prices)
         first = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(4.0))
-        assert 3.0 < first.cost_usd <= 4.0
+        assert 3.0 < first.cost_usd == first.spent_usd <= 4.0
         assert first.failed == {"budget": 20 - first.ok}
         assert {row["reason"] for row in cell(lake) if row["status"] == "failed"} == {"budget"}
         bytes_then = lake.content_hash("responses")
@@ -208,7 +209,7 @@ def test_cells_share_a_purse_and_what_a_failed_cell_spent_is_gone(lake: Lake, pr
     with serve_models() as server:
         models = loopback_models(server.address, prices=prices)
         report = answer_cell(lake, models, "m", "b2", SilentProgress(), purse)
-    assert purse.spent_usd == pytest.approx(spent + report.cost_usd)
+    assert purse.spent_usd == pytest.approx(spent + report.spent_usd)
     assert purse.spent_usd <= 1.5
     assert report.failed["budget"] >= 1
 

@@ -217,7 +217,7 @@ def test_only_what_the_money_covers_is_handed_in_and_what_was_not_needed_comes_b
         until_it_ended(lake, models)
         second = run(lake, models, Purse(0.0))
         assert (second.ok, second.sent) == (3, 0)
-        assert 0 < second.cost_usd < 3
+        assert 0 < second.spent_usd < 3
         third = run(lake, models)
         assert 1 <= third.sent <= 2
 
@@ -513,7 +513,7 @@ def test_a_batch_that_is_gone_is_handed_in_again_and_its_money_stays_spent(lake:
         run(lake, models)
         server.batches.clear()
         report, messages = collected(lake, models)
-        assert (report.sent, report.cost_usd) == (2, 2.0)
+        assert (report.sent, report.spent_usd) == (2, 2.0)
         assert "the provider no longer knows the batch batch_0" in messages[0]
         assert run(lake, models).ok == 2
 
@@ -567,7 +567,7 @@ def test_what_came_back_unreadable_counts_with_the_most_it_can_have_cost(lake: L
         models = models_at(server, prices=DEAR)
         run(lake, models)
         report = run(lake, models, Purse(0.0))
-    assert report.cost_usd == pytest.approx(10 / 50 + 2.0)
+    assert report.spent_usd == pytest.approx(10 / 50 + 2.0)
 
 
 def test_a_run_killed_while_it_collects_leaves_no_answer_twice_and_no_money_uncounted(
@@ -687,7 +687,7 @@ def test_a_model_that_is_renamed_while_a_batch_is_out_has_its_answers(lake: Lake
         report = answer_cell(lake, renamed(models), "renamed", BATCH, progress, Purse(0.0))
         assert set(server.handed_in.values()) == {1}
     assert still_out.failed == {"batch_pending": 5}
-    assert (report.ok, report.sent, report.cost_usd) == (5, 0, 0.0)
+    assert (report.ok, report.sent, report.spent_usd) == (5, 0, 0.0)
     assert set(lake.read("responses", {"model": "renamed"})["model"]) == {"renamed"}
     assert progress.messages == [
         "models.yaml no longer has the model `m`: 5 requests that were handed in for b1 are out in batches still.",
