@@ -41,24 +41,25 @@ def selected_prompts(
 
     A prompt whose turns the money did not reach is left out, with that reason, until the next run.
     """
-    from dagster_project.generation import Purse, complete_conversations  # noqa: PLC0415 - loads slowly
+    from dagster_project.generation import complete_conversations  # noqa: PLC0415 - loads slowly
 
-    batch, current = context.partition_key, settings.settings
-    models, reporter, purse = current.models.for_curation(), progress.reporter(context.log), Purse(config.max_usd)
-    topics = curation.assign_topics(lake.lake, models, current.curation, batch, reporter, purse)
-    complexity = curation.grade(lake.lake, models, current.curation, batch, reporter, purse)
-    chosen = curation.select(lake.lake, current.curation, batch)
-    waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
-    completed = complete_conversations(
-        lake.lake,
-        models,
-        current.curation.completion_model,
-        batch,
-        dict(waiting.select("prompt_id", "messages").iter_rows()),
-        reporter,
-        purse,
-        current.curation.completion,
-    )
+    batch, current, reporter = context.partition_key, settings.settings, progress.reporter(context.log)
+    models = current.models.for_curation()
+    with config.purse(reporter) as purse:
+        topics = curation.assign_topics(lake.lake, models, current.curation, batch, reporter, purse)
+        complexity = curation.grade(lake.lake, models, current.curation, batch, reporter, purse)
+        chosen = curation.select(lake.lake, current.curation, batch)
+        waiting = chosen.filter(chosen["selected"] & (chosen["turns"] > 1))
+        completed = complete_conversations(
+            lake.lake,
+            models,
+            current.curation.completion_model,
+            batch,
+            dict(waiting.select("prompt_id", "messages").iter_rows()),
+            reporter,
+            purse,
+            current.curation.completion,
+        )
     report = curation.SelectionRun(topics, complexity, curation.write_selected(lake.lake, batch, chosen, completed))
     shown = curation.show_selection(lake.lake, current.curation, batch)
     return made(lake.lake, "selected_prompts", {"prompt_batch": batch}, report, shown)

@@ -34,19 +34,20 @@ def responses(
     An answer that is there is never asked for again. A cell that cannot be filled does not stop
     the others, which show as soon as they are whole; the run then fails at the end with the reasons.
     """
-    from dagster_project.generation import Cell, Purse, answer_cells  # noqa: PLC0415 - loads slowly
+    from dagster_project.generation import Cell, answer_cells  # noqa: PLC0415 - loads slowly
 
-    reporter, purse = progress.reporter(context.log), Purse(config.max_usd)
+    reporter = progress.reporter(context.log)
     cells = [Cell(**cell_of(key)) for key in context.partition_keys]
     problems: dict[Cell, SteerworksError] = {}
-    for cell, result in answer_cells(lake.lake, settings.settings.models, cells, reporter, purse):
-        if isinstance(result, SteerworksError):
-            problems[cell] = result
-            continue
-        metadata, key = figures(lake.lake, "responses", cell._asdict(), result), cell_key(*cell)
-        context.add_asset_metadata(metadata, partition_key=key)
-        if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on
-            context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
+    with config.purse(reporter) as purse:
+        for cell, result in answer_cells(lake.lake, settings.settings.models, cells, reporter, purse):
+            if isinstance(result, SteerworksError):
+                problems[cell] = result
+                continue
+            metadata, key = figures(lake.lake, "responses", cell._asdict(), result), cell_key(*cell)
+            context.add_asset_metadata(metadata, partition_key=key)
+            if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on
+                context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
     if problems:
         raise dg.Failure(_told(problems), allow_retries=False)
     return dg.MaterializeResult()

@@ -66,10 +66,10 @@ class Launcher:
         """
         self._execute(job, partition_key=partition)
 
-    def prompts(self, batch: str) -> None:
-        """Take in, curate and select a delivered batch."""
+    def prompts(self, batch: str, max_usd: float | None = None) -> None:
+        """Take in, curate and select a delivered batch; models that help may be paid so much."""
         self._register(PROMPT_BATCHES, batch)
-        self.run("prompts", batch)
+        self._execute("prompts", partition_key=batch, run_config=spending("selected_prompts", max_usd))
 
     def release(self, version: str) -> None:
         """Build a release, or verify it if it is there."""

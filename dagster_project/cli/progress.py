@@ -63,7 +63,11 @@ class _Bar:
 
 
 class TerminalProgress:
-    """The steps of a run; use as a context manager around them."""
+    """The steps of a command; use as a context manager around them.
+
+    Attributes:
+        spent_usd: what the command's runs have spent on models, in US dollars.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -77,6 +81,7 @@ class TerminalProgress:
             transient=True,
         )
         self._bars: dict[str, _Bar] = {}
+        self.spent_usd = 0.0
 
     def __enter__(self) -> Self:
         self._display.start()
@@ -122,6 +127,10 @@ class TerminalProgress:
     def waiting(self, message: str) -> None:
         """Say why nothing moves."""
         self.console.print(message, style="yellow", highlight=False, markup=False)
+
+    def spent(self, usd: float) -> None:
+        """Add what a run spent."""
+        self.spent_usd += usd
 
 
 class TerminalProgressResource(ProgressResource):

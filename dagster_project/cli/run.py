@@ -13,11 +13,14 @@ from typing import Annotated
 import typer
 
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.missing import missing_in_words
+from dagster_project.cli.money import amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.summary import print_summary
 from dagster_project.cli.terminal import open_console
-from dagster_project.curation import deliver_prompts, delivered_batches
+from dagster_project.curation import deliver_prompts, delivered_batches, unselected_batches
 from dagster_project.errors import SteerworksError
+from dagster_project.generation import unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Pairing, Settings
 from dagster_project.simulation import answer_outbox
@@ -29,6 +32,10 @@ STARTER_BATCH = "starter"
 
 def run(
     version: Annotated[str, typer.Argument(help="the release, as configured in config/releases/")] = STARTER_VERSION,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(callback=amount_of_usd, help="what this command may spend on models"),
+    ] = None,
 ) -> None:
     """Make a release and all that it is made from: prompts, responses, tasks, ratings, consensus."""
     settings, console, begun = Settings.from_environment(), open_console(), time.monotonic()
@@ -36,7 +43,7 @@ def run(
     for campaign in spec.campaigns:
         _require_terms(settings, version, campaign)
     with TerminalProgress(console) as terminal:
-        journey = Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal)
+        journey = Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal, max_usd)
         waiting = [words for campaign in spec.campaigns if (words := journey.campaign(campaign))]
         if not waiting:
             with terminal.step(f"release {version}"):
@@ -69,12 +76,18 @@ class Journey:
     settings: Settings
     launcher: Launcher
     terminal: TerminalProgress
+    max_usd: float | None = None
 
     def campaign(self, campaign: str) -> str | None:
         """Bring a campaign to its consensus; return what it waits for, if it does."""
         pairing = self.settings.campaign(campaign).pairing
         if pairing is not None and not self._is_frozen(campaign):
             self._generate(pairing)
+            if missing := self._missing(pairing):
+                return (
+                    f"`{campaign}` waits for responses, for its tasks are made once. {missing} To go on without them, "
+                    "materialise `annotation_tasks` in the UI."
+                )
         with self.terminal.step(f"tasks of {campaign}"):
             self.launcher.run("tasks", campaign)
         self._take_in_ratings(campaign)
@@ -92,10 +105,27 @@ class Journey:
         for batch in pairing.prompt_batches:
             self._deliver_starter(batch)
             with self.terminal.step(f"prompts of {batch}"):
-                self.launcher.prompts(batch)
-            for model in pairing.models or sorted(self.settings.models.models):
+                self.launcher.prompts(batch, self._money_left)
+            for model in self._models_of(pairing):
                 with self.terminal.step(f"responses of {model} to {batch}"):
-                    self.launcher.responses(model, batch)
+                    self.launcher.responses(model, batch, self._money_left)
+
+    @property
+    def _money_left(self) -> float | None:
+        return left(self.max_usd, self.terminal.spent_usd)
+
+    def _models_of(self, pairing: Pairing) -> list[str]:
+        return list(pairing.models or sorted(self.settings.models.models))
+
+    def _missing(self, pairing: Pairing) -> str | None:
+        """Return which answers are missing to what is to be paired, and why, if there are any."""
+        lake = Lake(self.settings.home.lake)
+        cut_short = set(unselected_batches(lake, self.settings.home)) & set(pairing.prompt_batches)
+        if cut_short:
+            return f"Turns of prompts in {', '.join(sorted(cut_short))} were left for want of money; run again."
+        unfilled = unfilled_cells(lake, self.settings.models, self._models_of(pairing))
+        cells = [cell for cell in unfilled if cell[1] in pairing.prompt_batches]
+        return missing_in_words(lake, cells) if cells else None
 
     def _deliver_starter(self, batch: str) -> None:
         if batch == STARTER_BATCH and not any(known.batch == batch for known in delivered_batches(self.settings.home)):

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
     from dagster_project.generation.limits.budget import Purse
+    from dagster_project.generation.limits.ledger import MoneyLimit
     from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
     from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
     from dagster_project.generation.requests import Request, RequestForm, conversation_hash
+    from dagster_project.generation.spending import money_limits
     from dagster_project.generation.structured import ask_structured
-    from dagster_project.generation.unfilled import unfilled_cells
+    from dagster_project.generation.unfilled import unfilled_cells, unsettled_reasons
     from dagster_project.generation.verify import CellCount, verify_responses
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Completed",
     "Embedding",
     "Estimate",
+    "MoneyLimit",
     "OutstandingBatch",
     "Progress",
     "Purse",
@@ -53,8 +56,10 @@ __all__ = [
     "embedding_request",
     "estimate",
     "judge",
+    "money_limits",
     "outstanding_batches",
     "unfilled_cells",
+    "unsettled_reasons",
     "verify_responses",
 ]
 
@@ -69,6 +74,7 @@ __getattr__ = offering(
         "Completed": "completion",
         "Embedding": "questions",
         "Estimate": "estimation",
+        "MoneyLimit": "limits.ledger",
         "OutstandingBatch": "batch_log",
         "Progress": "progress",
         "Purse": "limits.budget",
@@ -86,8 +92,10 @@ __getattr__ = offering(
         "embedding_request": "questions",
         "estimate": "estimation",
         "judge": "questions",
+        "money_limits": "spending",
         "outstanding_batches": "batch_log",
         "unfilled_cells": "unfilled",
+        "unsettled_reasons": "unfilled",
         "verify_responses": "verify",
     },
 )

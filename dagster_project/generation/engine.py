@@ -25,11 +25,10 @@ from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.left_behind import as_configured_then, left_behind
 from dagster_project.generation.limits.budget import Budget, Purse
 from dagster_project.generation.limits.gate import Gate
-from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import spec_of
-from dagster_project.generation.spending import spent_before
+from dagster_project.generation.spending import ledgers_of
 from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile
@@ -163,21 +162,11 @@ class Engine:
             quotas.append(Quota(self._lake.root, f"model-{model}", spec))
         say = partial(self._say, model)
         gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas, say)
-        budget = Budget(self._purse, self._ledgers(model), say)
+        budget = Budget(self._purse, ledgers_of(self._lake.root, self._models, model), say)
         return Channel(model, spec, connection, gate, budget, self._progress.waiting)
 
     def _say(self, model: str, why: str) -> None:
         self._progress.waiting(f"model `{model}`: {why}")
-
-    def _ledgers(self, model: str) -> list[Ledger]:
-        spec = self._models.models[model]
-        if spec.prices.are_zero:
-            return []
-        root = self._lake.root
-        return [
-            Ledger(root, f"model-{model}", spec.max_usd, spec.max_usd_per_day, partial(spent_before, root, model)),
-            Ledger(root, "all-models", None, self._models.max_usd_per_day, partial(spent_before, root)),
-        ]
 
     async def _connect(self, model: str) -> Connection:
         return await self._open.enter_async_context(connect(self._models, model))

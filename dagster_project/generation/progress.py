@@ -39,6 +39,9 @@ class Progress(Protocol):
     def waiting(self, message: str) -> None:
         """Take the reason why nothing happens for now."""
 
+    def spent(self, usd: float) -> None:
+        """Take what a run spent in all, in US dollars, or has booked for what it handed in, once it is over."""
+
 
 class SilentProgress:
     """Says nothing."""
@@ -48,3 +51,6 @@ class SilentProgress:
 
     def waiting(self, message: str) -> None:
         """Ignore the reason."""
+
+    def spent(self, usd: float) -> None:
+        """Ignore the money."""

@@ -1,6 +1,7 @@
-"""What the journals say was spent: a ledger begins with it, should its own file be new or lost.
+"""The ledgers that a model is paid from, and what the journals say was spent: with that a new or lost one begins.
 
-Belongs here: adding up. Does not belong here: limits on money (`limits`), and what an answer costs (`prices`).
+Belongs here: which ledgers there are, and adding up. Does not belong here: how limits hold (`limits`), and what
+answers cost (`prices`).
 """
 
 from __future__ import annotations
@@ -8,10 +9,38 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from dagster_project.generation.batch_log import BatchLog
 from dagster_project.generation.journal import journals
+from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
+from dagster_project.settings import ModelsFile
+
+
+def ledgers_of(lake_root: Path, models: ModelsFile, model: str) -> list[Ledger]:
+    """Return the ledgers that must cover what is asked of a model; none if it costs nothing.
+
+    Raises:
+        SteerworksError: the disk does not take a ledger's file, or a log of batches is unreadable.
+    """
+    spec = models.models[model]
+    if spec.prices.are_zero:
+        return []
+    before = partial(spent_before, lake_root)
+    return [
+        Ledger(lake_root, f"model {model}", spec.max_usd, spec.max_usd_per_day, partial(before, model)),
+        Ledger(lake_root, "all models", None, models.max_usd_per_day, before),
+    ]
+
+
+def money_limits(lake_root: Path, models: ModelsFile, model: str) -> list[MoneyLimit]:
+    """Return the limits of models.yaml on what is spent on a model, with what was spent so far.
+
+    Raises:
+        SteerworksError: as `ledgers_of`.
+    """
+    return [limit for ledger in ledgers_of(lake_root, models, model) for limit in ledger.limits]
 
 
 def spent_before(lake_root: Path, model: str | None = None) -> tuple[float, float]:

@@ -1,11 +1,12 @@
-"""Which cells still lack an answer, asked of the lake.
+"""Which cells still lack an answer, and why, asked of the lake.
 
-Belongs here: the question. Does not belong here: who fills them, and when.
+Belongs here: the questions. Does not belong here: who fills them, and when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
@@ -46,6 +47,21 @@ def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list
         session.table(lake, "responses")
         session.frame("models", pa.Table.from_pylist(asked, _ASKED))
         return session.query("responses/unfilled_cells").rows()
+
+
+def unsettled_reasons(lake: Lake, cells: Collection[tuple[str, str]]) -> Counter[str]:
+    """Return why requests of some cells, given as model and prompt batch, have no settled answer, and how many.
+
+    A cell that was never asked has no reasons.
+    """
+    with Session() as session:
+        session.table(lake, "responses")
+        rows = session.query("responses/unsettled_reasons").rows()
+    reasons: Counter[str] = Counter()
+    for model, prompt_batch, reason, count in rows:
+        if (model, prompt_batch) in cells:
+            reasons[reason] += count
+    return reasons
 
 
 def _asked(form: RequestForm) -> list[dict[str, object]]:

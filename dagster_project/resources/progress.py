@@ -34,6 +34,11 @@ class LogProgress:
         """Log why nothing happens."""
         self._log.info(message)
 
+    def spent(self, usd: float) -> None:
+        """Log what the run spent."""
+        if usd:
+            self._log.info(f"this run spent {usd:.4f} USD, with what is booked for batches that are out")
+
 
 class ProgressResource:
     """Where generation reports; another one can be given to `build_defs`.

@@ -14,7 +14,10 @@ import yaml
 from dagster_project.automation import range_tags, spending
 from dagster_project.cli.backfill import backfill
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.responses import batches, verify
+from dagster_project.cli.run import Journey
+from dagster_project.cli.terminal import open_console
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -65,6 +68,14 @@ def deliver(home: Home, tmp_path: Path) -> None:
         deliver_prompts(home, path, batch, "test", "CC0-1.0")
 
 
+def journey(config: Path, home: Home, batch: str, max_usd: float) -> Journey:
+    """The way of a campaign `season` over one batch, as `steerworks run` goes it."""
+    season = {"vendor": "simulated", "guideline_version": "1.0", "pairing": {"prompt_batches": [batch], "seed": 1}}
+    (config / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": {"season": season}}))
+    settings, terminal = Settings(config, home), TerminalProgress(open_console())
+    return Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal, max_usd)
+
+
 def fill(launcher: Launcher, *models: str) -> None:
     for first, last in launcher.missing_responses(models):
         launcher.responses_in_range(first, last)
@@ -105,8 +116,8 @@ def test_a_model_whose_endpoint_is_down_is_named_and_its_cells_stay_missing(
         assert launcher.missing_responses(["down", "first"]) == [("down|spring", "down|spring")]
 
 
-def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
+def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_tasks_are_made_before(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
@@ -119,6 +130,14 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full(
         assert Counter(rows["reason"]) == {None: 4, "budget": 2}
         assert rows["cost_usd"].sum() == 4.0
         assert launcher.missing_responses(["first"]) == [("first|summer", "first|summer")]
+        said = capfd.readouterr().out
+        assert "model `first`: this run's limit, 4.0000 USD, is reached: 4.0000 USD are spent" in said
+        assert "Still missing: 2 for want of money, in first|summer." in said
+        waiting = journey(config, home, "summer", max_usd=1.0).campaign("season")
+        assert waiting
+        assert "`season` waits for responses" in waiting
+        assert "Still missing: 1 for want of money, in first|summer." in waiting
+        assert not Lake(home.lake).exists("annotation_tasks", {"campaign": "season"})
         backfill()
         assert launcher.missing_responses(["first"]) == []
         assert server.stats()["requests"] == 6
@@ -191,9 +210,13 @@ def test_a_dry_run_says_what_it_would_take_and_asks_nothing(
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", prices=DEAR)
         Launcher(settings).prompts("spring")
-        backfill(dry_run=True)
+        configure(config, server.address, "first", prices=DEAR, max_usd=2.5)
+        backfill(dry_run=True, max_usd=1.5)
         assert server.stats()["requests"] == 0
         said = capfd.readouterr().out
+        assert "`--max-usd` leaves 1.5000 of 1.5000 USD: asking would stop there." in said
+        assert "`max_usd` of model first leaves 2.5000 of 2.5000 USD: asking would stop there." in said
+        configure(config, server.address, "first", prices=DEAR)
         assert "first" in said
         assert "3.0000" in said
         assert "Nothing was asked." in said

@@ -100,6 +100,18 @@ def test_a_backfill_that_is_interrupted_begins_no_other_model_and_says_how_to_go
     assert printed.startswith("error stopped before it was done.")
 
 
+@pytest.mark.parametrize("command", [["backfill"], ["run"], ["judge", "starter"]])
+@pytest.mark.parametrize("amount", ["nan", "-1", "inf"])
+def test_what_is_no_amount_of_money_is_refused(
+    command: list[str], amount: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["steerworks", *command, f"--max-usd={amount}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "give an amount of US dollars, 0 or more" in capfd.readouterr().err
+
+
 def test_an_unknown_release(refused: Command) -> None:
     assert "releases/v9.0.0.yaml: no such file" in refused("run", "v9.0.0")
 

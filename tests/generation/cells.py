@@ -34,6 +34,9 @@ class Recorder:
     def waiting(self, message: str) -> None:
         self.messages.append(message)
 
+    def spent(self, usd: float) -> None:
+        """Only whole runs say so."""
+
 
 def write_prompts(lake: Lake, texts: Sequence[str], batch: str = BATCH) -> None:
     first_at = {text: number for number, text in reversed([*enumerate(texts, start=1)])}

@@ -200,6 +200,26 @@ def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prom
     assert Counter(lake.read("responses")["reason"].to_list()) == {None: 25, "budget": 35}
 
 
+@pytest.mark.parametrize(
+    ("purse", "in_all", "a_day", "told"),
+    [
+        (Purse(4.0, 3.5), 10, 10, "this run's limit, 4.0000 USD, is reached: 3.5000 USD are spent"),
+        (Purse(), 4, 4.5, "`max_usd` of model m, 4.0000 USD, is reached: 3.5000 USD are spent"),
+        (Purse(), 5, 4, "`max_usd_per_day` of model m, 4.0000 USD, is reached: 3.5000 USD are spent"),
+    ],
+)
+def test_the_limit_that_is_reached_is_told_once(
+    tmp_path: Path, purse: Purse, in_all: float, a_day: float, told: str
+) -> None:
+    said: list[str] = []
+    budget = Budget(purse, [Ledger(tmp_path, "model m", in_all, a_day, lambda: (3.5, 3.5))], said.append)
+    assert not asyncio.run(budget.hold(1))
+    assert not budget.spend(0.75)
+    assert budget.spend(0.5)
+    assert len(said) == 1
+    assert told in said[0]
+
+
 HOLDS_A_WHILE = """
 import sys
 from pathlib import Path

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from dagster_project.generation.limits.ledger import Ledger
+from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LOOKS_IN_SILENCE = 10
@@ -38,6 +38,12 @@ class Purse:
         """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
         return self.holds > 0 and (self.max_usd is None or self.spent_usd + usd <= self.max_usd)
 
+    @property
+    def limits(self) -> list[MoneyLimit]:
+        """Its limit, if there is one."""
+        to_go_on = "Another run goes on."
+        return [] if self.max_usd is None else [MoneyLimit("this run's limit", self.max_usd, self.spent_usd, to_go_on)]
+
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
         self.holds -= 1
@@ -48,7 +54,8 @@ class Purse:
 class Budget:
     """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
 
-    What is free needs no money, and asks for none. ``say`` is called with why a request waits for money of other runs.
+    What is free needs no money, and asks for none. ``say`` is called with why a request waits for money of other runs,
+    and once with each limit that was reached.
     """
 
     def __init__(self, purse: Purse, ledgers: Sequence[Ledger], say: Callable[[str], None]) -> None:
@@ -56,6 +63,7 @@ class Budget:
         self._purse = purse
         self._ledgers = ledgers
         self._freed = asyncio.Event()
+        self._reached: set[str] = set()
 
     async def hold(self, usd: float) -> bool:
         """Hold money for a request back; say False if there is not enough left for it.
@@ -65,6 +73,7 @@ class Budget:
         looks = count()
         while usd and (short := self._hold_everywhere(usd)):
             if not short.may_come_free(usd):
+                self._tell(short, usd)
                 return False
             if not self._purse.holds and next(looks) == LOOKS_IN_SILENCE:
                 self._say("waiting for money: what is left below its limit is held back for requests of another run")
@@ -87,7 +96,8 @@ class Budget:
 
     def spend(self, usd: float) -> bool:
         """Book money at once, and say so; or say that it is not there."""
-        if self._hold_everywhere(usd):
+        if short := self._hold_everywhere(usd):
+            self._tell(short, usd)
             return False
         self.settle(usd, usd)
         return True
@@ -97,6 +107,16 @@ class Budget:
         self._purse.spent_usd += max(0.0, usd)
         for ledger in self._ledgers:
             ledger.correct(usd)
+
+    def _tell(self, short: Purse | Ledger, usd: float) -> None:
+        """Say which limit was reached; what it leaves does not cover so much."""
+        for limit in sorted(short.limits, key=lambda limit: limit.left_usd)[:1]:
+            if limit.name not in self._reached:
+                self._reached.add(limit.name)
+                self._say(
+                    f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.spent_usd:,.4f} USD are spent, and what "
+                    f"is asked next may cost up to {usd:,.4f} USD. {limit.to_go_on}"
+                )
 
     def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
         """Hold money back in every account; if one of them is short of it, in none, and return that one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.generation.limits.quota import FOLDER
@@ -19,6 +20,21 @@ _DAY, _TODAY, _IN_ALL = range(3)
 _HELD, _HOLDS = range(2)
 
 
+@dataclass(frozen=True)
+class MoneyLimit:
+    """A limit on money: its name, how many US dollars it allows, how many were spent, and how to go on at it."""
+
+    name: str
+    usd: float
+    spent_usd: float
+    to_go_on: str
+
+    @property
+    def left_usd(self) -> float:
+        """What may still be spent, in US dollars."""
+        return max(0.0, self.usd - self.spent_usd)
+
+
 class Ledger:
     """Money of one model, or of all; UTC days.
 
@@ -26,7 +42,7 @@ class Ledger:
 
     Args:
         folder: the lake's folder for limits.
-        name: of the model, with a word that says so; or of all.
+        name: what it counts, such as ``model m`` or ``all models``; its file is called so.
         max_usd: what may be spent in all; None for no limit.
         max_usd_per_day: what may be spent on one day; None for no limit.
         spent_before: gives what was spent today and in all, should there be no file yet, or no longer.
@@ -43,9 +59,10 @@ class Ledger:
         max_usd_per_day: float | None,
         spent_before: Callable[[], tuple[float, float]],
     ) -> None:
+        self._name = name
         self._in_all = math.inf if max_usd is None else max_usd
         self._a_day = math.inf if max_usd_per_day is None else max_usd_per_day
-        self._state = shared_state(folder / FOLDER / f"{name}.money", 3, 2, _book_what_was_held)
+        self._state = shared_state(folder / FOLDER / f"{name.replace(' ', '-')}.money", 3, 2, _book_what_was_held)
         with self._state:
             if not self._state.shared[_DAY]:
                 self._state.shared[:] = _today(), *spent_before()
@@ -86,6 +103,21 @@ class Ledger:
             state.bury()
             is_held = any(row[_HOLDS] for row in [state.mine, *state.others.values()])
             return is_held and self._covers_beside_what_is_held(usd)
+
+    @property
+    def limits(self) -> list[MoneyLimit]:
+        """Its limits, as far as there are any."""
+        today, in_all = self.spent_usd
+        limits = [
+            MoneyLimit(f"`max_usd` of {self._name}", self._in_all, in_all, "Raise it in models.yaml to go on."),
+            MoneyLimit(
+                f"`max_usd_per_day` of {self._name}",
+                self._a_day,
+                today,
+                "It goes on the next day (UTC), or when it is raised in models.yaml.",
+            ),
+        ]
+        return [limit for limit in limits if limit.usd < math.inf]
 
     @property
     def spent_usd(self) -> tuple[float, float]:

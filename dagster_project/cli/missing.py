@@ -1,0 +1,35 @@
+"""What is missing of the responses, why, and what to do about it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster_project.generation import unsettled_reasons
+from dagster_project.lake import Lake
+
+NAMED_CELLS = 5
+FOR_WANT_OF_MONEY = {"budget"}
+OUT = {"batch_pending"}
+LATER = {"batch_no_room"}
+
+
+def missing_in_words(lake: Lake, cells: Sequence[tuple[str, str]]) -> str:
+    """Say why some cells, given as model and prompt batch, still lack answers, and how to go on."""
+    reasons = unsettled_reasons(lake, set(cells))
+    money, out, later = (sum(reasons.pop(name, 0) for name in names) for names in (FOR_WANT_OF_MONEY, OUT, LATER))
+    faults = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    told = [
+        (money, "for want of money", "What a limit left is asked for when that limit allows it; it is named above."),
+        (sum(reasons.values()), f"after faults ({faults})", "Run this again: what failed is tried anew."),
+        (later, "with no room at the provider", "Run this again when batches have come back."),
+        (out, "out in batches", "`steerworks responses batches` lists these; they are collected when they come back."),
+    ]
+    kinds = ", ".join(f"{count:,} {why}" for count, why, _ in told if count) or "all that was not asked for yet"
+    advice = " ".join(what_to_do for count, _, what_to_do in told if count) or "Run this again."
+    return f"Still missing: {kinds}, in {_named(cells)}. {advice}"
+
+
+def _named(cells: Sequence[tuple[str, str]]) -> str:
+    names = [f"{model}|{prompt_batch}" for model, prompt_batch in cells]
+    more = f" and {len(names) - NAMED_CELLS} more cells" if len(names) > NAMED_CELLS else ""
+    return ", ".join(names[:NAMED_CELLS]) + more
