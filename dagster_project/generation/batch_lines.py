@@ -66,13 +66,22 @@ class Harvest:
                 odd.append(number)
         return odd
 
+    def all_were_worked_on(self) -> None:
+        """Take it that each request was worked on, also one of which nothing is heard."""
+        self._unreadable = len(self._asked)
+
     @property
     def cost_usd(self) -> float:
-        """What the batch cost, in US dollars; what came back unreadable, the most that it can have cost."""
+        """What the batch cost, in US dollars."""
+        return sum(self._costs.values()) + self.lost_usd
+
+    @property
+    def lost_usd(self) -> float:
+        """The most that requests can have cost that were worked on, as far as can be seen, and have no answer."""
         left = {key: highest_cost_usd(self._prices, request) for key, request in self._left.items()}
         garbled = {key for key in left if isinstance(fault := self._faults.get(key), Fault) and fault.may_cost}
         unheard = sorted((usd for key, usd in left.items() if key not in self._faults), reverse=True)
-        return sum(self._costs.values()) + sum(left[key] for key in garbled) + sum(unheard[: self._unreadable])
+        return sum(left[key] for key in garbled) + sum(unheard[: self._unreadable])
 
     @property
     def left_without_an_answer(self) -> Counter[str]:
@@ -91,6 +100,7 @@ class Harvest:
             return False
         key, outcome = read
         if key not in self._asked:
+            self._unreadable += 1  # perhaps it stands for one of ours
             return False
         if key in self._costs:  # told twice
             return True

@@ -134,14 +134,15 @@ class BatchDesk:
         try:
             self._log.plan(record, requests)
         except SteerworksError:
-            self._channel.budget.correct(-booked)
+            self._channel.budget.correct(-booked, record.planned_at)
             raise
         try:
             batch_id = await self._submit(record.mark, requests, mode)
         except ProviderError as error:
             uploaded = any(each.mark == record.mark and each.file_id for each in self._log.outstanding)
-            if error.is_refusal or not uploaded:
-                self._close(record, "never handed in", 0.0)
+            if uploaded and not error.is_refusal:
+                raise SteerworksError(f"{error} Whether the batch arrived is not known: the next run looks.") from None
+            self._close(record, "never handed in", 0.0)
             if not error.is_for_want_of_room:
                 raise
             self._channel.batches_are_full = True
@@ -175,10 +176,15 @@ class BatchDesk:
         """Write what an ended batch brought into the journal; return why it needs a person, if it does."""
         key = self._channel.connection.api_key
         harvest = Harvest(record, self._log.requests(record), self._journal, key, self._on_brought)
+        if batch.status == "completed":
+            harvest.all_were_worked_on()
         for file in batch.files:
             content = await self._provider.content(file)
             if content is None:
-                self._say(f"the file {file} of the batch {batch.id} is gone; its requests are asked again")
+                harvest.all_were_worked_on()
+                self._say(
+                    f"the file {file} of the batch {batch.id} is gone; its requests are asked again, and count as paid"
+                )
             elif odd := harvest.take_file(content):
                 self._say(
                     f"{lines_in_words(odd)} of the file {file}: not about a request of the batch {batch.id}, or not "
@@ -191,7 +197,10 @@ class BatchDesk:
             problems.append(f"model `{self._channel.model}`: the provider {said}. Mend it, and run again. {KEPT}")
         elif batch.status != "failed" and (left := harvest.left_without_an_answer):
             reasons = ", ".join(f"{reason} {count}" for reason, count in left.most_common())
-            self._say(f"the batch {batch.id} ({batch.status}) left requests without an answer, to ask again: {reasons}")
+            self._say(
+                f"the batch {batch.id} ({batch.status}) left requests without an answer, to ask again: {reasons}"
+                f"{f'. They count as paid, with {lost:,.4f} USD' if (lost := harvest.lost_usd) else ''}"
+            )
         self._close(record, batch.status, harvest.cost_usd)
         return problems
 
@@ -225,7 +234,7 @@ class BatchDesk:
         """Note that a batch is over. Its money was booked at the most that it could cost."""
         self._log.ended(record.mark, status)
         self.spent_usd += cost
-        self._channel.budget.correct(cost - record.booked_usd)
+        self._channel.budget.correct(cost - record.booked_usd, record.planned_at)
 
     def _say(self, what: str) -> None:
         self._tell(f"model `{self._channel.model}`, Batch API: {what.rstrip('.')}.")

@@ -557,17 +557,40 @@ def test_what_is_no_reply_of_a_batch_api_is_an_error_that_says_so(
         assert server.calls["create"] == 1
 
 
-def test_what_came_back_unreadable_counts_with_the_most_it_can_have_cost(lake: Lake, prompts: Prompts) -> None:
+@pytest.mark.parametrize(("status", "lost"), [("completed", 3), ("expired", 2)])
+def test_what_came_back_unreadable_counts_with_the_most_it_can_have_cost(
+    lake: Lake, prompts: Prompts, status: str, lost: int
+) -> None:
+    """Of a completed batch all was worked on; of another, at most as much as there are lines."""
     prompts(4)
 
     def half(entries: list[Body]) -> bytes:
         return answered(entries[0]) + b"garbage\n" + answered(entries[2], choices="none")
 
-    with serve_batches(BatchServer(half)) as server:
+    with serve_batches(BatchServer(half, status=status)) as server:
         models = models_at(server, prices=DEAR)
         run(lake, models)
         report = run(lake, models, Purse(0.0))
-    assert report.spent_usd == pytest.approx(10 / 50 + 2.0)
+    assert report.spent_usd == pytest.approx(10 / 50 + lost)
+
+
+@pytest.mark.parametrize("loss", ["file", "ids"])
+def test_answers_that_were_paid_for_and_lost_count_so_that_the_limit_ends_the_asking(
+    lake: Lake, prompts: Prompts, loss: str
+) -> None:
+    prompts(4)
+    of_nobody = BatchServer(lambda entries: b"".join(answered(entry | {"custom_id": "of-nobody"}) for entry in entries))
+    progress = Recorder()
+    with serve_batches(of_nobody if loss == "ids" else BatchServer()) as server:
+        models = models_at(server, prices=DEAR, max_usd=10.0)
+        for _ in range(5):
+            for file in [file for file in server.files if loss == "file" and file.startswith("output-of")]:
+                del server.files[file]
+            report = answer_cell(lake, models, "m", BATCH, progress)
+        assert sum(server.handed_in.values()) == 10
+    assert report.failed == {"budget": 4}
+    assert [message for message in progress.messages if "They count as paid, with 4.0000 USD" in message]
+    assert [message for message in progress.messages if "`max_usd` of model m, 10.0000 USD, is reached" in message]
 
 
 def test_a_run_killed_while_it_collects_leaves_no_answer_twice_and_no_money_uncounted(

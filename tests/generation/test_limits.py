@@ -220,6 +220,19 @@ def test_the_limit_that_is_reached_is_told_once(
     assert told in said[0]
 
 
+def test_what_is_given_back_of_another_day_is_not_of_this_days_money(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "model m", 10, 5, nothing)
+    assert ledger.hold(4)
+    ledger.settle(4, 4)
+    ledger.correct(-3, time.time() - 86_400)
+    assert ledger.spent_usd == (4, 1)
+    assert not ledger.hold(2)
+    ledger.correct(-3, time.time())
+    assert ledger.spent_usd == (1, 0)
+    ledger.correct(2, time.time() - 86_400)
+    assert ledger.spent_usd == (3, 2)
+
+
 HOLDS_A_WHILE = """
 import sys
 from pathlib import Path

@@ -102,11 +102,14 @@ class Budget:
         self.settle(usd, usd)
         return True
 
-    def correct(self, usd: float) -> None:
-        """Book what something cost more, or below 0 less, than was booked for it, perhaps by an earlier run."""
+    def correct(self, usd: float, booked_at: float) -> None:
+        """Book what something cost more, or below 0 less, than was booked for it, perhaps by an earlier run.
+
+        ``booked_at`` is in seconds since 1970.
+        """
         self._purse.spent_usd += max(0.0, usd)
         for ledger in self._ledgers:
-            ledger.correct(usd)
+            ledger.correct(usd, booked_at)
 
     def _tell(self, short: Purse | Ledger, usd: float) -> None:
         """Say which limit was reached; what it leaves does not cover so much."""

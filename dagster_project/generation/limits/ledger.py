@@ -87,13 +87,15 @@ class Ledger:
             state.mine[_HOLDS] = max(0.0, state.mine[_HOLDS] - 1)
             # Sums of amounts do not end at 0 by themselves.
             state.mine[_HELD] = max(0.0, state.mine[_HELD] - held_usd) if state.mine[_HOLDS] else 0.0
-            _book(state.shared, spent_usd)
+            _book(state.shared, spent_usd, spent_usd)
 
-    def correct(self, usd: float) -> None:
-        """Book what something cost more, or below 0 less, than was booked for it."""
+    def correct(self, usd: float, booked_at: float) -> None:
+        """Book what something cost more, or below 0 less, than was booked for it at a time, in seconds since 1970."""
         with self._state:
             self._turn_the_page()
-            _book(self._state.shared, usd)
+            # What was booked on another day gives none of this day's money back.
+            today = usd if usd > 0 or _day_of(booked_at) == self._state.shared[_DAY] else 0.0
+            _book(self._state.shared, usd, today)
 
     def may_come_free(self, usd: float) -> bool:
         """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
@@ -140,13 +142,17 @@ class Ledger:
 
 
 def _today() -> float:
-    return float(time.time() // SECONDS_A_DAY)
+    return _day_of(time.time())
+
+
+def _day_of(seconds: float) -> float:
+    return float(seconds // SECONDS_A_DAY)
 
 
 def _book_what_was_held(shared: list[float], row: list[float]) -> None:
-    _book(shared, row[_HELD])
+    _book(shared, row[_HELD], row[_HELD])
 
 
-def _book(shared: list[float], usd: float) -> None:
-    shared[_TODAY] = max(0.0, shared[_TODAY] + usd)  # what was booked on another day gives none of this day's back
-    shared[_IN_ALL] = max(0.0, shared[_IN_ALL] + usd)
+def _book(shared: list[float], in_all: float, today: float) -> None:
+    shared[_TODAY] = max(0.0, shared[_TODAY] + today)
+    shared[_IN_ALL] = max(0.0, shared[_IN_ALL] + in_all)
