@@ -251,8 +251,8 @@ class Settings:
         unknown = [slug for slug in slugs if slug not in models]
         if unknown:
             raise SteerworksError(
-                f"{self.folder}/{where} names models that models.yaml does not have: {', '.join(unknown)}. "
-                f"It has: {', '.join(sorted(models))}."
+                f"{self.folder}/{where} names {', '.join(f'`{slug}`' for slug in unknown)}, which models.yaml does "
+                f"not have. It has: {', '.join(sorted(models))}. Name one of these there, or add the model."
             )
 
 
