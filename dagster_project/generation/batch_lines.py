@@ -15,6 +15,7 @@ from typing import Any
 
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, AnswersOf
 from dagster_project.generation.batch_log import BatchRecord
+from dagster_project.generation.endpoint_secrets import Secrets
 from dagster_project.generation.journal import Journal, no_answer
 from dagster_project.generation.prices import highest_cost_usd
 from dagster_project.generation.replies import Dead, Fault, Outcome, read_reply
@@ -51,7 +52,7 @@ class Harvest:
         self._prices = record.spec.prices
         self._answers = AnswersOf(record.spec)
         self._journal = journal
-        self._key = api_key.encode()
+        self._secrets = Secrets([api_key])
         self._on_brought = on_brought
         self._unreadable = 0
         self._faults: dict[str, Fault | Dead] = {}
@@ -94,7 +95,7 @@ class Harvest:
 
     def _take(self, line: bytes) -> bool:
         """Take in a line; say False if it cannot be read, or is about nothing that was asked."""
-        read = _read_line(line, self._key)
+        read = _read_line(line, self._secrets)
         if read is None:
             self._unreadable += 1
             return False
@@ -136,7 +137,7 @@ def _costs_in(journal: Journal, asked: dict[str, Request]) -> dict[str, float]:
     return costs
 
 
-def _read_line(line: bytes, api_key: bytes) -> tuple[str, Outcome] | None:
+def _read_line(line: bytes, secrets: Secrets) -> tuple[str, Outcome] | None:
     """Read a line: whose it is, and what became of it; None if it is no line of an output or error file."""
     try:
         fields: dict[str, Any] = json.loads(line)
@@ -148,7 +149,7 @@ def _read_line(line: bytes, api_key: bytes) -> tuple[str, Outcome] | None:
         return None
     if type(status) is not int or not 200 <= status < 600:
         return None
-    return str(key), read_reply(status, body, {}, api_key)
+    return str(key), read_reply(status, body, {}, secrets)
 
 
 def _code(error: Any) -> str:

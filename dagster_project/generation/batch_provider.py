@@ -17,7 +17,7 @@ from dagster_project.errors import SteerworksError
 from dagster_project.generation.batch_log import BatchRecord
 from dagster_project.generation.channel import KEPT
 from dagster_project.generation.endpoints import Connection
-from dagster_project.generation.replies import DETAIL_CHARACTERS, Answered, Dead, read_status
+from dagster_project.generation.replies import DETAIL_CHARACTERS, LOOKED_THROUGH, Answered, Dead, read_reply
 from dagster_project.identity import digest
 
 ENDED = frozenset({"completed", "expired", "failed", "cancelled"})
@@ -75,7 +75,7 @@ class _Raw(Protocol):
 
 
 class BatchProvider:
-    """The Batch API of one model's endpoint. The key is in none of its errors.
+    """The Batch API of one model's endpoint. No secret is in any of its errors.
 
     Args:
         model: slug of the model, for messages.
@@ -89,7 +89,7 @@ class BatchProvider:
     def __init__(self, model: str, connection: Connection, tries: int) -> None:
         self.account = digest([connection.address, connection.api_key])[:16]
         self._where = f"model `{model}`: the Batch API of the endpoint `{connection.name}` at {connection.address}"
-        self._key = connection.api_key
+        self._secrets = connection.secrets
         self._once = connection.client.with_options(max_retries=0)
         self._client = connection.client.with_options(max_retries=tries)
 
@@ -153,10 +153,6 @@ class BatchProvider:
                 return None
             raise
 
-    def without_key(self, words: str) -> str:
-        """Return words without the key: some servers repeat it."""
-        return words.replace(self._key, "***")
-
     async def _batches(self) -> AsyncIterator[Mapping[str, Any]]:
         """Yield all batches, page by page, for as long as a page brings new ones."""
         seen: set[str] = set()
@@ -178,7 +174,7 @@ class BatchProvider:
             self._id(fields),
             str(fields.get("status")),
             tuple(file for file in files if isinstance(file, str) and file),
-            self.without_key(_words(fields.get("errors"))),
+            self._secrets.masked(_words(fields.get("errors")))[: 3 * DETAIL_CHARACTERS],
         )
 
     def _id(self, fields: Mapping[str, Any]) -> str:
@@ -201,7 +197,7 @@ class BatchProvider:
             return (await call).content
 
     def _unreadable(self, content: bytes) -> ProviderError:
-        words = self.without_key(content.decode("utf-8", "replace"))[:DETAIL_CHARACTERS]
+        words = self._secrets.masked(content[:LOOKED_THROUGH].decode("utf-8", "replace"))[:DETAIL_CHARACTERS]
         return ProviderError(
             f"{self._where} says what is no reply of a Batch API: {words or 'nothing'}. Mend the endpoint's "
             f"`base_url`, or take `batch` out of the model in models.yaml, and run again. {KEPT}"
@@ -215,19 +211,18 @@ class BatchProvider:
         try:
             yield
         except openai.APIStatusError as error:
-            said = error.response.content.replace(self._key.encode(), b"***")
-            outcome = read_status(error.status_code, said, error.response.headers)
+            outcome = read_reply(error.status_code, error.response.content, error.response.headers, self._secrets)
             problem = outcome.problem if isinstance(outcome, Dead) else f"answers with status {error.status_code}"
-            words = self.without_key(outcome.detail if not isinstance(outcome, Answered) else "")
+            words = outcome.detail if not isinstance(outcome, Answered) else ""
             raise ProviderError(
-                f"{self._where} {self.without_key(problem)}, and says: {words}. Mend the endpoint or the key, or take "
+                f"{self._where} {problem}, and says: {words}. Mend the endpoint or the key, or take "
                 f"`batch` out of the model in models.yaml, and run again. {KEPT}",
                 error.status_code,
                 words,
                 needs_a_person=isinstance(outcome, Dead),
             ) from None
         except openai.APIConnectionError as error:
-            words = self.without_key(str(error.__cause__ or error))
+            words = self._secrets.masked(str(error.__cause__ or error))
             raise ProviderError(f"{self._where} cannot be reached ({words}). Run again when it can. {KEPT}") from None
 
 
@@ -236,4 +231,4 @@ def _words(errors: Any) -> str:
     data = errors.get("data") if isinstance(errors, dict) else errors
     told = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
     said = [" | ".join(str(error[key]) for key in ("message", "code") if error.get(key)) for error in told]
-    return "; ".join(words for words in said[:5] if words)[: 3 * DETAIL_CHARACTERS]
+    return "; ".join(words for words in said[:5] if words)[:LOOKED_THROUGH]

@@ -34,6 +34,7 @@ from dagster_project.generation.embedded_likelihood import (
     tokenize_body,
     writing_body,
 )
+from dagster_project.generation.endpoint_secrets import Secrets, secrets_of
 from dagster_project.generation.limits.rate_headers import NO_LIMITS, RateLimits, read_limits
 from dagster_project.generation.replies import Answered, Dead, Fault, Outcome, Refused, read_reply
 from dagster_project.generation.requests import COMPLETIONS, Request
@@ -57,13 +58,15 @@ NO_KEY = "no-key-needed"
 class Connection:
     """An open connection to an endpoint: its name, its settings, its address without a slash at the end, and its key.
 
-    ``session`` carries the requests; ``client`` is the `openai` package's, for its Batch API.
+    ``secrets`` are the key and whatever else its words may not repeat; ``session`` carries the
+    requests; ``client`` is the `openai` package's, for its Batch API.
     """
 
     name: str
     endpoint: Endpoint
     address: str
     api_key: str = field(repr=False)
+    secrets: Secrets = field(repr=False)
     session: aiohttp.ClientSession = field(repr=False)
 
     @cached_property
@@ -77,7 +80,7 @@ class Connection:
             await self.client.close()
 
     async def send(self, request: Request) -> tuple[Outcome, RateLimits]:
-        """Send one request, once, and read what comes back. The key is never part of an outcome."""
+        """Send one request, once, and read what comes back. No secret is part of an outcome."""
         import aiohttp  # noqa: PLC0415 - loads slowly
 
         try:
@@ -113,7 +116,7 @@ class Connection:
         self, url: str, body: Mapping[str, Any], read: Callable[[bytes], Outcome]
     ) -> tuple[Outcome, RateLimits]:
         status, headers, content = await self._post(url, to_json(body))
-        return read_reply(status, content, headers, self.api_key.encode(), read), read_limits(headers)
+        return read_reply(status, content, headers, self.secrets, read), read_limits(headers)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         from dagster_project.generation.clean_replies import StrayReplyError, read_body  # noqa: PLC0415 - loads slowly
@@ -137,7 +140,7 @@ class Connection:
         words = str(cause) or type(cause).__name__
         # A reply that is cut or garbled is one all the same: the endpoint is not down.
         replied = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
-        return Fault(reason, words.replace(self.api_key, "***"), replied=replied, may_cost=not unconnected)
+        return Fault(reason, self.secrets.masked(words), replied=replied, may_cost=not unconnected)
 
 
 @asynccontextmanager
@@ -148,21 +151,24 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
         SteerworksError: the key is not in the environment, its proxy cannot be used, or the embedded model is not
             installed.
     """
-    endpoint = models.endpoint_of(model)
+    endpoint, proxy = models.endpoint_of(model), None
     if endpoint.kind == "embedded":
         server = await asyncio.to_thread(embedded_server, endpoint.max_in_flight, endpoint.serves)
         address, api_key = server.base_url, server.api_key
+        secrets = secrets_of(endpoint, api_key)
     else:
-        address, api_key = (endpoint.base_url or "").rstrip("/"), models.api_key_of(model) or NO_KEY
-    async with _session(endpoint, address, api_key) as session:
-        connection = Connection(models.models[model].endpoint, endpoint, address, api_key, session)
+        address, key = (endpoint.base_url or "").rstrip("/"), models.api_key_of(model)
+        api_key, proxy = key or NO_KEY, _proxy(address)
+        secrets = secrets_of(endpoint, key, proxy)
+    async with _session(endpoint, address, api_key, proxy) as session:
+        connection = Connection(models.models[model].endpoint, endpoint, address, api_key, secrets, session)
         try:
             yield connection
         finally:
             await connection.close()
 
 
-def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSession:
+def _session(endpoint: Endpoint, address: str, api_key: str, proxy: str | None) -> aiohttp.ClientSession:
     with loading():
         import aiohttp  # noqa: PLC0415 - loads slowly
 
@@ -173,7 +179,7 @@ def _session(endpoint: Endpoint, address: str, api_key: str) -> aiohttp.ClientSe
         connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
         headers=_headers(endpoint, api_key),
         timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, endpoint.timeout_seconds)),
-        proxy=None if endpoint.kind == "embedded" else _proxy(address),
+        proxy=proxy,
         request_class=CleanRequest,
         max_line_size=LONGEST_HEADER_BYTES,
         max_field_size=LONGEST_HEADER_BYTES,

@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from dagster_project.generation.endpoint_secrets import Secrets
 from dagster_project.generation.limits.rate_headers import read_retry_after
 
 TRY_AGAIN = frozenset({408, 409, 425, 429})
@@ -35,6 +36,8 @@ BROKEN_OFF = frozenset({"error", "abort"})
 """Finish reasons of servers that lost the model in mid-answer: what there is of the text is no answer."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DETAIL_CHARACTERS = 300
+LOOKED_THROUGH = 10 * DETAIL_CHARACTERS
+"""Characters of a server's words that secrets are looked for in before they are cut: half a secret is hard to find."""
 _CONTEXT = re.compile(
     r"context[ _](length|size|window)|maximum context|max_model_len|too many tokens|prompt is too long", re.IGNORECASE
 )
@@ -123,30 +126,36 @@ def read_reply(
     status: int,
     content: bytes,
     headers: Mapping[str, str],
-    api_key: bytes,
+    secrets: Secrets,
     read: Callable[[bytes], Outcome] | None = None,
 ) -> Outcome:
-    """Read a reply of any status. Some servers repeat the key in their errors; no outcome but an answer holds it.
+    """Read a reply of any status. Some servers repeat the key in it; no outcome holds it.
 
     Args:
         status: of HTTP.
         content: the body.
         headers: of the reply.
-        api_key: that the request was sent with.
+        secrets: that the request was sent with.
         read: reads the body of a reply that says it succeeded; `read_answer` if it is not given.
     """
-    read = read or read_answer
-    succeeded = 200 <= status < 300
-    outcome = read(content) if succeeded else None
+    outcome = (read or read_answer)(content) if 200 <= status < 300 else read_status(status, content, headers)
     if isinstance(outcome, Answered):
-        return outcome
-    said = content.replace(api_key, b"***")
-    if succeeded:
-        return read(said)
-    outcome = read_status(status, said, headers)
+        return _answer_without(secrets, outcome) if secrets.may_be_in(content) else outcome
+    outcome = replace(outcome, detail=secrets.masked(outcome.detail)[:DETAIL_CHARACTERS])
     if isinstance(outcome, Dead):  # a redirection may repeat it in the address
-        return replace(outcome, problem=outcome.problem.replace(api_key.decode(), "***"))
+        return replace(outcome, problem=secrets.masked(outcome.problem))
+    if isinstance(outcome, Refused) and outcome.finish_reason:
+        return replace(outcome, finish_reason=secrets.masked(outcome.finish_reason))
     return outcome
+
+
+def _answer_without(secrets: Secrets, answer: Answered) -> Answered:
+    return replace(
+        answer,
+        text=secrets.masked(answer.text),
+        reasoning=answer.reasoning and secrets.masked(answer.reasoning),
+        finish_reason=answer.finish_reason and secrets.masked(answer.finish_reason),
+    )
 
 
 def read_answer(body: bytes) -> Outcome:
@@ -273,7 +282,7 @@ def _text_of(content: Any) -> str:
 def _refusal(message: Mapping[str, Any]) -> str:
     """Why there is no content, where the server tells."""
     refusal = message.get("refusal")
-    return _whole_characters(refusal)[:DETAIL_CHARACTERS] if isinstance(refusal, str) else ""
+    return _whole_characters(refusal)[:LOOKED_THROUGH] if isinstance(refusal, str) else ""
 
 
 def _usage(usage: Any) -> Usage:
@@ -311,17 +320,17 @@ def _detail(body: bytes) -> str:
     try:
         error = json.loads(text)
     except (ValueError, RecursionError):
-        return text[:DETAIL_CHARACTERS]
+        return text[:LOOKED_THROUGH]
     if isinstance(error, dict) and "error" in error:
         error = error["error"]
     if isinstance(error, dict):
         words = [str(error[key]) for key in ("message", "type", "code") if error.get(key)]
         text = _whole_characters(" | ".join(words)) or text
-    return text[:DETAIL_CHARACTERS]
+    return text[:LOOKED_THROUGH]
 
 
 def _words(body: bytes) -> str:
-    return _whole_characters(body[:DETAIL_CHARACTERS].decode("utf-8", "replace"))
+    return _whole_characters(body[:LOOKED_THROUGH].decode("utf-8", "replace"))
 
 
 def _count(value: Any) -> int | None:

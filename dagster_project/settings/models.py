@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +17,11 @@ from dagster_project.settings.yaml_file import Strict
 EndpointKind = Literal["openai", "embedded"]
 Served = Literal["chat", "embeddings"]
 NOT_EXTRA = {"model", "messages", "n", "stream", "system_prompt"}
+_NAME_OF_A_SECRET = re.compile(
+    r".*(apikey|accesskey|secretkey|privatekey|secret|password|passwd|authorization|credentials?)"
+    r"|(access|api|auth|bearer|id|refresh|session)?token"
+)
+"""Of what parameters are called, without what stands between words; `max_tokens` and `stop_token_ids` are none."""
 
 
 class Limits(Strict):
@@ -39,7 +46,7 @@ class Endpoint(Limits):
     base_url: Address | None = None
     api_key_env: str | None = None
     organization: FieldValue | None = None
-    headers: dict[FieldName, FieldValue] = Field(default_factory=dict)
+    headers: dict[FieldName, FieldValue] = Field(default_factory=dict, repr=False)
     max_in_flight: int = Field(default=16, ge=1, le=10_000)
     timeout_seconds: float = Field(default=120, gt=0)
 
@@ -84,6 +91,15 @@ class Sampling(Strict):
             raise ValueError(f"`extra_body` may not hold {', '.join(taken)}: these have a place of their own")
         return self
 
+    @model_validator(mode="after")
+    def _extra_is_no_secret(self) -> Self:
+        if secret := next(filter(_is_named_as_a_secret, _names_within(self.extra_body)), None):
+            raise ValueError(
+                f"`extra_body` may not hold `{secret}`: parameters are kept with each answer, and published with "
+                "releases. Give the key by the endpoint's `api_key_env`, or as one of its `headers`"
+            )
+        return self
+
     @property
     def most_tokens(self) -> int:
         """The most tokens that an answer may have, reasoning included where the server counts it."""
@@ -93,6 +109,18 @@ class Sampling(Strict):
         """Return the parameters as keys of the request's JSON object."""
         named = self.model_dump(mode="json", exclude_none=True, exclude={"extra_body"})
         return named | self.extra_body
+
+
+def _names_within(value: Any) -> Iterator[str]:
+    """Yield the names of all that a JSON value holds, at any depth."""
+    if isinstance(value, dict):
+        yield from map(str, value)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names_within(part)
+
+
+def _is_named_as_a_secret(name: str) -> bool:
+    return _NAME_OF_A_SECRET.fullmatch(re.sub("[^a-z]", "", name.lower())) is not None
 
 
 class Prices(Strict):

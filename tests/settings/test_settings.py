@@ -8,6 +8,7 @@ import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.settings import Settings
+from dagster_project.settings.models import Sampling
 
 
 def break_file(config: Path, name: str, old: str, new: str) -> None:
@@ -69,8 +70,22 @@ def test_the_default_configuration_is_valid(settings: Settings) -> None:
             r"models.yaml:\d+: not valid YAML: found unhashable key",
         ),
         ("models.yaml", "models:\n", f"deep: {'[' * 5000}{']' * 5000}\nmodels:\n", "models", "nested too deeply"),
+        (
+            "models.yaml",
+            "seed: 11",
+            "seed: 11, extra_body: {proxied: [{Api-Key: k}]}",
+            "models",
+            r"models.yaml:\d+: .*`extra_body` may not hold `Api-Key`: .* published .* `api_key_env`",
+        ),
         ("campaigns.yaml", "seed: 7", "sed: 7", "campaigns", r"pairing.sed: .* there are: .*, seed"),
-        ("curation.yaml", "smollm2-135m-plain", "gpt-9", "curation", "models.yaml does not have: gpt-9"),
+        (
+            "curation.yaml",
+            "smollm2-135m-plain",
+            "gpt-9",
+            "curation",
+            "curation.yaml: completion_model names `gpt-9`, which models.yaml does not have. It has: "
+            "smollm2-135m-brief, .*. Name one of these there, or add the model",
+        ),
         ("campaigns.yaml", "vendor: simulated", "vendor: nobody", "campaigns", "names the vendor `nobody`"),
         ("vendors.yaml", "simulated:", "prompts:", "vendors", "give the vendor another name"),
         ("vendors.yaml", "simulated:", "dice:", "vendors", "is called `simulated`"),
@@ -191,7 +206,7 @@ def test_a_model_for_curation_may_be_named_there_and_answers_no_prompts(config: 
 @pytest.mark.parametrize("key", ["judge: null", "completion_model: smollm2-135m-plain"])
 def test_a_model_that_curation_names_must_exist(config: Path, settings: Settings, key: str) -> None:
     break_file(config, "curation.yaml", key, f"{key.partition(':')[0]}: no-such-model")
-    with pytest.raises(SteerworksError, match=r"names models that models\.yaml does not have: no-such-model"):
+    with pytest.raises(SteerworksError, match=r"names `no-such-model`, which models\.yaml does not have"):
         settings.curation  # noqa: B018 - read when it is first asked for
 
 
@@ -200,3 +215,8 @@ def test_a_slug_names_one_model(config: Path, settings: Settings) -> None:
     break_file(config, "models.yaml", slug, "curation_models:\n  smollm2-135m-warm:")
     with pytest.raises(SteerworksError, match="smollm2-135m-warm stands in `models` and in `curation_models`"):
         settings.models  # noqa: B018 - read when it is first asked for
+
+
+@pytest.mark.parametrize("name", ["top_k", "stop_token_ids", "prompt_cache_key", "skip_special_tokens", "min_tokens"])
+def test_parameters_that_only_sound_like_secrets_are_taken(name: str) -> None:
+    assert Sampling(max_tokens=1, extra_body={name: 1}).as_sent()[name] == 1
