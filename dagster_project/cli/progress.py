@@ -1,6 +1,7 @@
 """What a terminal shows while runs go on: the step at hand, a bar for each model, a line for what is done.
 
-Where there is no terminal, each step is announced in a line and closed by another.
+Where there is no terminal, each step is announced in a line and closed by another, with one for each model now and then
+in between.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +20,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from dagster_project.generation import CellProgress
 from dagster_project.resources import ProgressResource
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Of one model, where there is no terminal."""
+
 
 class _Bar:
     """One model's bar, over all its cells."""
@@ -25,11 +30,19 @@ class _Bar:
     def __init__(self, task: TaskID) -> None:
         self.task = task
         self._cells: dict[str, CellProgress] = {}
-        self._begun = time.monotonic()
+        self._begun = self._said_at = time.monotonic()
 
     def move(self, cell: CellProgress) -> None:
         """Take new figures of a cell."""
         self._cells[cell.prompt_batch] = cell
+
+    def is_due(self) -> bool:
+        """Say whether a line about it is due, and take it as said."""
+        now = time.monotonic()
+        if now - self._said_at < SECONDS_BETWEEN_LINES:
+            return False
+        self._said_at = now
+        return True
 
     @property
     def settled(self) -> int:
@@ -45,7 +58,7 @@ class _Bar:
     def note(self) -> str:
         """The figures in words."""
         cells = self._cells.values()
-        failed, asked = sum(cell.failed for cell in cells), sum(cell.asked for cell in cells)
+        failed = sum(cell.failed for cell in cells)
         cost = sum(cell.cost_usd for cell in cells)
         short, out = sum(cell.out_of_money for cell in cells), sum(cell.in_batches for cell in cells)
         words = [f"{self.settled - failed} of {self.total}"]
@@ -55,11 +68,23 @@ class _Bar:
             words.append(f"[yellow]{short} left for want of money[/]")
         if out:
             words.append(f"[cyan]{out} out in batches[/]")
-        if asked:
-            words.append(f"{asked / max(time.monotonic() - self._begun, 0.1):.1f}/s")
+        if self._rate:
+            words.append(f"{self._rate:.1f}/s")
         if cost:
             words.append(f"{cost:.2f} USD")
         return ", ".join(words)
+
+    @property
+    def time_left(self) -> str:
+        """How long the cells that were begun still take, as h:mm:ss; nothing as long as that cannot be said."""
+        if not self._rate:
+            return ""
+        return str(timedelta(seconds=round((self.total - self.settled) / self._rate)))
+
+    @property
+    def _rate(self) -> float:
+        """Requests that this run settled, a second."""
+        return sum(cell.asked for cell in self._cells.values()) / max(time.monotonic() - self._begun, 0.1)
 
 
 class TerminalProgress:
@@ -84,13 +109,15 @@ class TerminalProgress:
         self.spent_usd = 0.0
 
     def __enter__(self) -> Self:
-        self._display.start()
+        if self.console.is_terminal:
+            self._display.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._display.stop()
+        if self.console.is_terminal:
+            self._display.stop()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -123,6 +150,9 @@ class TerminalProgress:
         bar = self._bars[cell.model]
         bar.move(cell)
         self._display.update(bar.task, total=bar.total, completed=bar.settled, note=bar.note)
+        if not self.console.is_terminal and bar.settled < bar.total and bar.is_due():
+            left = f", {bar.time_left} left" if bar.time_left else ""
+            self.console.print(f"  {cell.model}: {bar.note}{left}", highlight=False)
 
     def waiting(self, message: str) -> None:
         """Say why nothing moves."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 from rich.console import Console
+from rich.rule import Rule
 from rich.table import Table
 
 from dagster_project.lake import Lake, Session
 from dagster_project.settings import Settings
 
 SIMULATED = "Its ratings are SIMULATED, made by a program: good for trying Steerworks out, and not to be published."
-
+RULE_COLUMNS = 120
 
 NEXT_AFTER_A_TRIAL = """\
   make ui                              browse the lineage and this run in the Dagster UI
@@ -26,8 +27,10 @@ NEXT = """\
 def print_summary(console: Console, settings: Settings, version: str, seconds: float) -> None:
     """Print the figures of a release that was just made, and three things to try."""
     campaigns = settings.release(version).campaigns
-    console.rule(f"{version} in {seconds:.0f} s")
+    console.print(Rule(f"{version} in {seconds:.0f} s"), width=min(console.width, RULE_COLUMNS))
     for campaign in campaigns:
+        if len(campaigns) > 1:
+            console.print(f"[bold cyan]{campaign}", soft_wrap=True)
         _print_campaign(console, settings, campaign)
     simulated = any(settings.vendor_of(campaign).kind == "simulated" for campaign in campaigns)
     if simulated:
