@@ -21,6 +21,8 @@ from typing import IO, Self
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 3600.0
 """A program that takes longer is taken to hang, and is killed."""
+_OWN_AND_CHILDRENS_TICKS = slice(11, 15)
+"""Of what proc(5) says after a program's name: utime, stime, cutime, cstime."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,14 @@ class Running:
             self.wait()
         self._output.close()
         self._errors.close()
+
+    def cpu_so_far(self) -> float | None:
+        """Return the CPU seconds it took until now, in steps of a clock tick; None if it has ended."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return sum(map(int, fields[_OWN_AND_CHILDRENS_TICKS])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """Send SIGKILL."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.figures import Figures
 from bench.processes import Finished, Running, python, run_well
-from bench.server import Behaviour, Counters, FirstRequest, Server, serve
+from bench.server import Behaviour, Counters, Server, Watch, serve
 from bench.workload import Workload
 
 SMALLEST = 20
@@ -29,16 +29,19 @@ class Asked:
     finished: Finished
     counters: Counters
     first_request: float | None = None
+    cpu_a_request: float | None = None
 
     @property
     def figures(self) -> dict[str, float]:
         """The figures that every client has."""
-        first = {} if self.first_request is None else {"first": self.first_request}
+        asking = {} if self.first_request is None else {"first": self.first_request}
+        if self.cpu_a_request is not None:
+            asking["CPU ms a request"] = self.cpu_a_request * 1000
         return {
             "wall": self.finished.wall,
             "cpu": self.finished.cpu,
             "rss": self.finished.rss,
-            **first,
+            **asking,
             "sent": self.counters.requests,
             "429s": self.counters.throttled,
             "re-sent": self.counters.resent,
@@ -129,12 +132,13 @@ def steerworks_client(folder: Path, workload: Workload) -> list[str]:
 def ask(server: Server, command: list[str], extra_environment: Mapping[str, str] | None = None) -> Asked:
     """Run a client, the first one that this server serves, to its end."""
     with Running(command, extra_environment) as running:
-        watch = FirstRequest(server)
+        watch = Watch(server, running)
         try:
             finished = running.wait()
         finally:
-            first_request = watch.after(running.began)
-    return Asked(finished, server.counters(), first_request)
+            watch.stop()
+    first_request = None if watch.first_request is None else watch.first_request - running.began
+    return Asked(finished, server.counters(), first_request, watch.cpu_a_request)
 
 
 def audited(folder: Path, workload: Workload) -> dict[str, float]:

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.processes import environment, python
+from bench.processes import Running, environment, python
 
 Behaviour = Mapping[str, float]
 """Fields of `dagster_project.loopback.models.Behaviour`."""
 POLL_SECONDS = 0.02
+SECONDS_BETWEEN_SAMPLES = 0.25
 NO_FAULT = ("200", "400", "gone")
 """Requests that were answered, refused for good, or left by a client that went away; after others a try is due."""
 _FIRST_LINE = re.compile(r"at (\S+), counters at (\S+)")
@@ -85,24 +86,51 @@ def serve(behaviour: Behaviour) -> Iterator[Server]:
             process.stdout.close()
 
 
-class FirstRequest:
-    """Watches, in a thread, for the moment when a server that nobody has asked yet gets its first request."""
+@dataclass(frozen=True)
+class Sample:
+    """What there was at one moment: requests that had ended, and CPU seconds that their client had taken."""
 
-    def __init__(self, server: Server) -> None:
+    requests: int
+    cpu: float
+
+
+class Watch:
+    """Watches, in a thread, a client and a server that nobody has asked yet.
+
+    Attributes:
+        first_request: when the first request came, by `perf_counter`.
+    """
+
+    def __init__(self, server: Server, client: Running) -> None:
+        self.first_request: float | None = None
         self._server = server
+        self._client = client
+        self._samples: list[Sample] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._seen: float | None = None
         self._thread.start()
 
-    def after(self, began: float) -> float | None:
-        """Stop watching, and return seconds from ``began`` (by `perf_counter`) to the first request."""
+    def stop(self) -> None:
+        """Stop watching."""
         self._stopped.set()
         self._thread.join()
-        return None if self._seen is None else self._seen - began
+
+    @property
+    def cpu_a_request(self) -> float | None:
+        """CPU seconds for each request that ended between the first look that found one and the last that found more.
+
+        What the client does before it asks and after it has asked does not count. None if it asked too briefly.
+        """
+        if not self._samples or self._samples[-1].requests == self._samples[0].requests:
+            return None
+        first, last = self._samples[0], self._samples[-1]
+        return (last.cpu - first.cpu) / (last.requests - first.requests)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(POLL_SECONDS):
+        while self.first_request is None and not self._stopped.wait(POLL_SECONDS):
             if self._server.counters().max_in_flight:
-                self._seen = time.perf_counter()
-                return
+                self.first_request = time.perf_counter()
+        while not self._stopped.wait(SECONDS_BETWEEN_SAMPLES):
+            requests, cpu = self._server.counters().requests, self._client.cpu_so_far()
+            if cpu is not None and requests and (not self._samples or requests > self._samples[-1].requests):
+                self._samples = [*self._samples[:1], Sample(requests, cpu)]
