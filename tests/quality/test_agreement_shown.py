@@ -10,11 +10,21 @@ import pytest
 
 from dagster_project.lake import Lake
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations, show_agreement
-from dagster_project.settings import Settings
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from tests.quality.ratings import CAMPAIGN, PARTITION, panel
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(PROJECT_ROOT / "config", Home(tmp_path_factory.mktemp("shown")))
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings) -> Lake:
+    return Lake(settings.home.lake)
+
+
+@pytest.fixture(scope="module")
 def shown(lake: Lake, settings: Settings) -> dict[str, str]:
     panel(seed=3, tasks=40, per_task=5).write(lake, settings)
     for step in (judge_annotators, retain_annotations, measure_agreement):
@@ -61,5 +71,5 @@ def test_plots_have_every_attribute_stage_and_share(shown: dict[str, str], setti
     assert "tasks, retained" in words(funnel)
 
 
-def test_a_campaign_without_figures_shows_nothing(lake: Lake, settings: Settings) -> None:
-    assert show_agreement(lake, settings, CAMPAIGN) == {}
+def test_a_campaign_without_figures_shows_nothing(home: Home, settings: Settings) -> None:
+    assert show_agreement(Lake(home.lake), settings, CAMPAIGN) == {}

@@ -7,14 +7,24 @@ import pytest
 from dagster_project.lake import Lake
 from dagster_project.quality import judge_annotators, measure_agreement, retain_annotations
 from dagster_project.quality.slicing import figures_by
-from dagster_project.settings import Settings
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from tests.quality.ratings import CAMPAIGN, PARTITION, Ratings, panel
 from tests.quality.test_agreement_statistics import pooled_kappa, units_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(PROJECT_ROOT / "config", Home(tmp_path_factory.mktemp("by-two-models")))
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings) -> Lake:
+    return Lake(settings.home.lake)
+
+
+@pytest.fixture(scope="module")
 def by_two_models(lake: Lake, settings: Settings) -> Ratings:
-    """Forty tasks whose first response is always of one model, and their figures."""
+    """Forty tasks whose first response is always of one model, and their figures: to be looked at only."""
     ratings = panel(seed=5, tasks=40, per_task=4)
     ratings.models = {1: "big", 2: "small"}
     ratings.write(lake, settings)
@@ -52,5 +62,5 @@ def test_a_campaign_and_a_vendor_of_one_campaign_have_its_own_figures(
     assert set(topics["slice"]) == {"unknown"}
 
 
-def test_without_figures_there_are_no_slices(lake: Lake, settings: Settings) -> None:
-    assert figures_by(lake, settings, [CAMPAIGN], "model").is_empty()
+def test_without_figures_there_are_no_slices(home: Home, settings: Settings) -> None:
+    assert figures_by(Lake(home.lake), settings, [CAMPAIGN], "model").is_empty()
