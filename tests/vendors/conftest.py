@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dagster_project.identity import digest
 from dagster_project.lake import Lake
 from dagster_project.settings import Home, Settings
 from dagster_project.vendors import export_round, freeze_tasks
@@ -63,8 +65,23 @@ def deliver(home: Home) -> Callable[..., Path]:
     return put
 
 
+@pytest.fixture(scope="session")
+def exported_homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of homes whose campaign `first` was exported, each named by what decides that: to be copied only."""
+    return tmp_path_factory.mktemp("exported")
+
+
 @pytest.fixture
-def first_round(lake: Lake, settings: Settings, answered: list[dict[str, Any]], acme: str) -> list[dict[str, Any]]:
-    """The exported tasks of acme's campaign `first`."""
-    freeze_tasks(lake, settings, "first")
-    return exported_tasks(export_round(lake, settings, "first", 1))
+def first_round(
+    lake: Lake, settings: Settings, answered: list[dict[str, Any]], acme: str, exported_homes: Path
+) -> list[dict[str, Any]]:
+    """The exported tasks of acme's campaign `first`; they are made once for the same prompts and configuration."""
+    texts = [path.read_text() for path in sorted(settings.folder.rglob("*")) if path.is_file()]
+    made = exported_homes / digest([texts, answered])
+    if not made.exists():
+        freeze_tasks(lake, settings, "first")
+        path = export_round(lake, settings, "first", 1)
+        shutil.copytree(settings.home.root, made / "home")
+        (made / "tasks").write_text(str(path.relative_to(settings.home.root)))
+    shutil.copytree(made / "home", settings.home.root, dirs_exist_ok=True)
+    return exported_tasks(settings.home.root / (made / "tasks").read_text())
