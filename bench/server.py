@@ -20,6 +20,8 @@ Behaviour = Mapping[str, float]
 """Fields of `dagster_project.loopback.models.Behaviour`."""
 POLL_SECONDS = 0.02
 SECONDS_BETWEEN_SAMPLES = 0.25
+SECONDS_TO_SETTLE = 2.0
+"""After the first request: some modules are loaded only then, by whichever client has not loaded them before."""
 NO_FAULT = ("200", "400", "gone")
 """Requests that were answered, refused for good, or left by a client that went away; after others a try is due."""
 _FIRST_LINE = re.compile(r"at (\S+), counters at (\S+)")
@@ -117,7 +119,7 @@ class Watch:
 
     @property
     def cpu_a_request(self) -> float | None:
-        """CPU seconds for each request that ended between the first look that found one and the last that found more.
+        """CPU seconds for each request that ended from soon after the first one to the last look that found more.
 
         What the client does before it asks and after it has asked does not count. None if it asked too briefly.
         """
@@ -130,6 +132,7 @@ class Watch:
         while self.first_request is None and not self._stopped.wait(POLL_SECONDS):
             if self._server.counters().max_in_flight:
                 self.first_request = time.perf_counter()
+        self._stopped.wait(SECONDS_TO_SETTLE)
         while not self._stopped.wait(SECONDS_BETWEEN_SAMPLES):
             requests, cpu = self._server.counters().requests, self._client.cpu_so_far()
             if cpu is not None and requests and (not self._samples or requests > self._samples[-1].requests):
