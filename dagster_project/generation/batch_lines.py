@@ -32,7 +32,7 @@ class Harvest:
         record: of the batch.
         asked: its requests, by request hash.
         journal: where answers and permanent failures go.
-        api_key: which some servers repeat, and no file may hold.
+        secrets: which some servers repeat, and no file may hold.
         on_brought: called with each answer and permanent failure.
 
     Attributes:
@@ -44,7 +44,7 @@ class Harvest:
         record: BatchRecord,
         asked: dict[str, Request],
         journal: Journal,
-        api_key: str,
+        secrets: Secrets,
         on_brought: Callable[[Answer], None],
     ) -> None:
         self.dead: Dead | None = None
@@ -52,7 +52,7 @@ class Harvest:
         self._prices = record.spec.prices
         self._answers = AnswersOf(record.spec)
         self._journal = journal
-        self._secrets = Secrets([api_key])
+        self._secrets = secrets
         self._on_brought = on_brought
         self._unreadable = 0
         self._faults: dict[str, Fault | Dead] = {}

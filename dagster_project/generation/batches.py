@@ -174,8 +174,8 @@ class BatchDesk:
 
     async def _take_in(self, batch: ProviderBatch, record: BatchRecord) -> list[str]:
         """Write what an ended batch brought into the journal; return why it needs a person, if it does."""
-        key = self._channel.connection.api_key
-        harvest = Harvest(record, self._log.requests(record), self._journal, key, self._on_brought)
+        requests = self._log.requests(record)
+        harvest = Harvest(record, requests, self._journal, self._channel.connection.secrets, self._on_brought)
         if batch.status == "completed":
             harvest.all_were_worked_on()
         for file in batch.files:
