@@ -164,6 +164,8 @@ class BatchDesk:
                 covered, booked = covered + step, booked + usd
             else:
                 step //= 2
+        if covered < len(share):
+            self._channel.budget.say_what_is_short(costs[covered])
         return list(share[:covered]), booked
 
     async def _submit(self, mark: str, requests: Sequence[Request], mode: BatchMode) -> str:

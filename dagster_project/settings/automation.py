@@ -12,7 +12,7 @@ class NightlyResponses(Strict):
 
     cron: str = "0 2 * * *"
     timezone: str = "UTC"
-    max_usd: float = Field(default=10, ge=0)
+    max_usd: float = Field(default=10, ge=0, allow_inf_nan=False)
 
 
 class NightlyPrompts(Strict):
@@ -20,7 +20,7 @@ class NightlyPrompts(Strict):
 
     cron: str = "0 1 * * *"
     timezone: str = "UTC"
-    max_usd: float = Field(default=2, ge=0)
+    max_usd: float = Field(default=2, ge=0, allow_inf_nan=False)
 
 
 class WeeklyCandidate(Strict):

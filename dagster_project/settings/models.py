@@ -166,8 +166,8 @@ class ModelSpec(Limits):
     sampling: Sampling
     samples: int = Field(default=1, ge=1, le=64)
     prices: Prices = Prices()
-    max_usd: float | None = Field(default=None, ge=0)
-    max_usd_per_day: float | None = Field(default=None, ge=0)
+    max_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    max_usd_per_day: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     batch: BatchMode | None = None
     terms: Terms
 
@@ -188,7 +188,7 @@ class ModelsFile(Strict):
     endpoints: dict[Slug, Endpoint] = Field(min_length=1)
     models: dict[Slug, ModelSpec] = Field(min_length=1)
     curation_models: dict[Slug, CurationModel] = Field(default_factory=dict)
-    max_usd_per_day: float | None = Field(default=None, ge=0)
+    max_usd_per_day: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _endpoints_exist(self) -> Self:

@@ -131,7 +131,7 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         assert rows["cost_usd"].sum() == 4.0
         assert launcher.missing_responses(["first"]) == [("first|summer", "first|summer")]
         said = capfd.readouterr().out
-        assert "model `first`: this run's limit, 4.0000 USD, is reached: 4.0000 USD are spent" in said
+        assert "model `first`: `max_usd` of this run, 4.0000 USD, is reached: 4.0000 USD are spent" in said
         assert "Still missing: 2 for want of money, in first|summer." in said
         waiting = journey(config, home, "summer", max_usd=1.0).campaign("season")
         assert waiting

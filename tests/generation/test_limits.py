@@ -203,7 +203,7 @@ def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prom
 @pytest.mark.parametrize(
     ("purse", "in_all", "a_day", "told"),
     [
-        (Purse(4.0, 3.5), 10, 10, "this run's limit, 4.0000 USD, is reached: 3.5000 USD are spent"),
+        (Purse(4.0, 3.5), 10, 10, "`max_usd` of this run, 4.0000 USD, is reached: 3.5000 USD are spent"),
         (Purse(), 4, 4.5, "`max_usd` of model m, 4.0000 USD, is reached: 3.5000 USD are spent"),
         (Purse(), 5, 4, "`max_usd_per_day` of model m, 4.0000 USD, is reached: 3.5000 USD are spent"),
     ],
@@ -213,8 +213,10 @@ def test_the_limit_that_is_reached_is_told_once(
 ) -> None:
     said: list[str] = []
     budget = Budget(purse, [Ledger(tmp_path, "model m", in_all, a_day, lambda: (3.5, 3.5))], said.append)
-    assert not asyncio.run(budget.hold(1))
     assert not budget.spend(0.75)
+    assert said == []
+    assert not asyncio.run(budget.hold(1))
+    budget.say_what_is_short(1)
     assert budget.spend(0.5)
     assert len(said) == 1
     assert told in said[0]

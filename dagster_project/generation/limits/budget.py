@@ -42,7 +42,11 @@ class Purse:
     def limits(self) -> list[MoneyLimit]:
         """Its limit, if there is one."""
         to_go_on = "Another run goes on."
-        return [] if self.max_usd is None else [MoneyLimit("this run's limit", self.max_usd, self.spent_usd, to_go_on)]
+        return (
+            []
+            if self.max_usd is None
+            else [MoneyLimit("`max_usd` of this run", self.max_usd, self.spent_usd, to_go_on)]
+        )
 
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
@@ -63,7 +67,7 @@ class Budget:
         self._purse = purse
         self._ledgers = ledgers
         self._freed = asyncio.Event()
-        self._reached: set[str] = set()
+        self._said: set[str] = set()
 
     async def hold(self, usd: float) -> bool:
         """Hold money for a request back; say False if there is not enough left for it.
@@ -73,7 +77,7 @@ class Budget:
         looks = count()
         while usd and (short := self._hold_everywhere(usd)):
             if not short.may_come_free(usd):
-                self._tell(short, usd)
+                self.say_what_is_short(usd)
                 return False
             if not self._purse.holds and next(looks) == LOOKS_IN_SILENCE:
                 self._say("waiting for money: what is left below its limit is held back for requests of another run")
@@ -96,11 +100,21 @@ class Budget:
 
     def spend(self, usd: float) -> bool:
         """Book money at once, and say so; or say that it is not there."""
-        if short := self._hold_everywhere(usd):
-            self._tell(short, usd)
+        if self._hold_everywhere(usd):
             return False
         self.settle(usd, usd)
         return True
+
+    def say_what_is_short(self, usd: float) -> None:
+        """Say, once of each limit, which one leaves the least where so much is needed."""
+        limits = self._purse.limits + [limit for ledger in self._ledgers for limit in ledger.limits]
+        limit = min(limits, key=lambda limit: limit.left_usd, default=None)
+        if limit and limit.name not in self._said:
+            self._said.add(limit.name)
+            self._say(
+                f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.spent_usd:,.4f} USD are spent, and the next "
+                f"request may cost up to {usd:,.4f} USD. {limit.to_go_on}"
+            )
 
     def correct(self, usd: float, booked_at: float) -> None:
         """Book what something cost more, or below 0 less, than was booked for it, perhaps by an earlier run.
@@ -110,16 +124,6 @@ class Budget:
         self._purse.spent_usd += max(0.0, usd)
         for ledger in self._ledgers:
             ledger.correct(usd, booked_at)
-
-    def _tell(self, short: Purse | Ledger, usd: float) -> None:
-        """Say which limit was reached; what it leaves does not cover so much."""
-        for limit in sorted(short.limits, key=lambda limit: limit.left_usd)[:1]:
-            if limit.name not in self._reached:
-                self._reached.add(limit.name)
-                self._say(
-                    f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.spent_usd:,.4f} USD are spent, and what "
-                    f"is asked next may cost up to {usd:,.4f} USD. {limit.to_go_on}"
-                )
 
     def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
         """Hold money back in every account; if one of them is short of it, in none, and return that one."""
