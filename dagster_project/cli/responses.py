@@ -49,11 +49,14 @@ def verify(
     console.print(_counts(counts))
     if unwanted := sum(count.unwanted for count in counts):
         console.print(
-            f"{unwanted:,} rows are no longer wanted: their prompts are not selected any more, or `samples` was "
-            "lowered. They stay in the table until something is asked for their cells again.",
+            f"{unwanted:,} rows are no longer wanted: their prompts are not selected any more, `samples` was lowered, "
+            "or the model is asked otherwise now. They stay until their cells are asked again; `steerworks backfill "
+            "--dry-run` says what that takes.",
             soft_wrap=True,
         )
-    if differing := [count for count in counts if count.differing]:
+    if at_work := [f"{count.model}|{count.prompt_batch}" for count in counts if count.at_work]:
+        console.print(f"A run works on {', '.join(at_work)}, and writes the table when it is done.", soft_wrap=True)
+    if differing := [count for count in counts if count.differing and not count.at_work]:
         raise _difference(lake, settings, differing)
 
 

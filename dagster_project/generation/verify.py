@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagster_project.generation.batch_log import BatchLog
 from dagster_project.generation.claims import Claims
-from dagster_project.generation.journal import journal_path
+from dagster_project.generation.journal import journal_path, while_idle
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import Request, RequestForm
 from dagster_project.generation.table import PROMPTS_AT_A_TIME, Unsettled, rows_as_journalled
@@ -22,8 +22,9 @@ class CellCount:
     """The requests of one cell: ``wanted`` are ``present`` (answered), ``failed`` for good, or ``missing``.
 
     Of those missing, ``in_batches`` are out with a Batch API. ``differing`` rows of the table are not as the journals
-    have them, or lack. ``unwanted`` rows are as the journals have them, but no longer asked for: their prompt is not
-    selected any more, or the model has fewer samples.
+    have them, or lack; if the cell is ``at_work``, a run is about to write it anew. ``unwanted`` rows are as the
+    journals have them, but no longer asked for: their prompt is not selected any more, the model has fewer samples, or
+    it is asked otherwise now.
     """
 
     model: str
@@ -35,6 +36,7 @@ class CellCount:
     in_batches: int
     unwanted: int
     differing: int
+    at_work: bool = False
 
 
 def verify_responses(lake: Lake, models: ModelsFile, cells: Iterable[tuple[str, str]]) -> Iterator[CellCount]:
@@ -69,7 +71,9 @@ def _compare(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswe
                     write(rows)
             session.table(expected, "responses", cell, name=name)
         rows = session.query("responses/compare_with_journal").rows(named=True)
-    return CellCount(**rows[0]) if rows else CellCount(form.model, prompt_batch, 0, 0, 0, 0, 0, 0, 0)
+    count = CellCount(**rows[0]) if rows else CellCount(form.model, prompt_batch, 0, 0, 0, 0, 0, 0, 0)
+    with while_idle(own) as idle:
+        return replace(count, at_work=not idle)
 
 
 def _noting_what_is_out(

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -104,10 +105,13 @@ def test_what_a_dead_process_owes_is_booked_even_if_whoever_finds_it_gets_no_fur
         assert (state.shared, state.others) == ([5.0], {})
 
 
-def test_a_file_that_is_cut_while_it_is_used_is_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spoil", [lambda path: os.truncate(path, 0), Path.unlink])
+def test_a_file_that_is_cut_or_deleted_while_it_is_used_is_an_error_and_not_the_end_of_the_process(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
     ledger = Ledger(tmp_path, "m", 10, None, lambda: (0.0, 0.0))
-    os.truncate(tmp_path / "limits" / "m.money", 0)
-    with pytest.raises(SteerworksError, match=r"m\.money: .* cut this file short"):
+    spoil(tmp_path / "limits" / "m.money")
+    with pytest.raises(SteerworksError, match=r"m\.money: .* cut this file short or deleted it"):
         ledger.hold(1)
 
 

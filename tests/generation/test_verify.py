@@ -24,7 +24,7 @@ from dagster_project.generation.journal import journal_path
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import ModelsFile
-from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
+from tests.generation.cells import BATCH, Recorder, loopback_models, start_process, until, write_prompts
 
 Prompts = Callable[..., list[str]]
 CELL = {"model": "m", "prompt_batch": BATCH}
@@ -104,6 +104,34 @@ def test_rows_that_are_no_longer_wanted_are_no_difference_unless_the_journals_ha
     change(lake, rows)
     lake.write("selected_prompts", {"prompt_batch": BATCH}, unselected)
     assert count(lake, models) == CellCount("m", BATCH, 0, 0, 0, 0, 0, 8, 0)
+
+
+def test_rows_of_a_model_that_is_asked_otherwise_now_are_no_difference_until_it_was_asked(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(3)
+    with serve_models() as server:
+        models = loopback_models(server.address)
+        seeded = loopback_models(server.address, sampling={"max_tokens": 50, "seed": 1})
+        answer_cell(lake, models, "m", BATCH, SilentProgress())
+        before = lake.read("responses", CELL)
+        assert count(lake, seeded) == CellCount("m", BATCH, 3, 0, 0, 3, 0, 3, 0)
+        answer_cell(lake, seeded, "m", BATCH, SilentProgress())
+    assert count(lake, seeded) == CellCount("m", BATCH, 3, 3, 0, 0, 0, 0, 0)
+    change(lake, before)  # a table that was put back
+    assert count(lake, seeded) == CellCount("m", BATCH, 3, 3, 0, 0, 0, 0, 3)
+
+
+def test_a_cell_that_a_run_works_on_is_told(lake: Lake, prompts: Prompts) -> None:
+    prompts(60)
+    with serve_models(Behaviour(latency=0.2)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 4})
+        child = start_process(lake, models)
+        until(lambda: journal_path(lake.root, "m", BATCH).exists())
+        assert count(lake, models).at_work
+        child.kill()
+        child.wait()
+    assert not count(lake, models).at_work
 
 
 def test_what_is_out_in_a_batch_is_told_from_what_is_only_missing(lake: Lake, prompts: Prompts) -> None:

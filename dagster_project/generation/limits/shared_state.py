@@ -58,12 +58,12 @@ class SharedState:
         """Hold the file's lock.
 
         Raises:
-            SteerworksError: the file was cut short.
+            SteerworksError: the file was cut short or deleted.
         """
         self._in_this_process.acquire()
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _GUARD)
-            self._check_size()
+            self._check_file()
             self._read()
         except BaseException:
             self._unlock()
@@ -82,10 +82,10 @@ class SharedState:
         """Lower a number of this process's row, to 0 at most. Nobody else writes it, so this needs no lock of the file.
 
         Raises:
-            SteerworksError: the file was cut short.
+            SteerworksError: the file was cut short or deleted.
         """
         with self._in_this_process:
-            self._check_size()
+            self._check_file()
             place = self._place(self._row) + 1 + number
             self._numbers[place] = max(0.0, self._numbers[place] - amount)
 
@@ -134,12 +134,13 @@ class SharedState:
             self._used = max(self._used, self._row + 1)
         return self._row
 
-    def _check_size(self) -> None:
-        """Whoever reads memory behind the end of its file is ended by the system, without a word."""
-        if os.lseek(self._file, 0, os.SEEK_END) < self._size:
+    def _check_file(self) -> None:
+        """Whoever reads memory behind the end of its file is ended by the system; nobody else reads a deleted one."""
+        file = os.fstat(self._file)
+        if file.st_size < self._size or not file.st_nlink:
             raise SteerworksError(
-                f"{self.path}: something other than Steerworks cut this file short while it was used; it holds what "
-                "limits have let through. Start again: money is counted anew from the journals."
+                f"{self.path}: something other than Steerworks cut this file short or deleted it while it was used; it "
+                "holds what limits have let through. Start again: money is counted anew from the journals."
             )
 
     def _read(self) -> None:
