@@ -10,8 +10,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,8 @@ from dagster_project.resources import ProgressResource
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+OF_STORAGE = ("sqlite3.OperationalError", "sqlalchemy.exc.OperationalError")
+"""Begin what a step failed for that could not write into Dagster's storage."""
 QUOTED_CHARACTERS, SHORTEST_QUOTE = 60, 8
 """Pages quote the beginning of prompts; of a shorter text nobody can say whether it is quoted."""
 
@@ -35,10 +37,37 @@ class RunStoppedError(SteerworksError):
 
 def prepare_dagster_home(home: Home) -> None:
     """Make the instance's folder with its `dagster.yaml`, and point DAGSTER_HOME at it."""
-    home.dagster.mkdir(parents=True, exist_ok=True)
-    if not (home.dagster / "dagster.yaml").exists():
-        shutil.copyfile(PROJECT_ROOT / "dagster.yaml.example", home.dagster / "dagster.yaml")
+    try:
+        home.dagster.mkdir(parents=True, exist_ok=True)
+        if not (home.dagster / "dagster.yaml").exists():
+            shutil.copyfile(PROJECT_ROOT / "dagster.yaml.example", home.dagster / "dagster.yaml")
+    except OSError as error:
+        raise _unusable_storage(home, error.strerror or str(error)) from error
     os.environ["DAGSTER_HOME"] = str(home.dagster)
+
+
+@contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Open the home's Dagster instance.
+
+    Raises:
+        SteerworksError: its storage cannot be read or written, as its disk is full, say.
+    """
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - Dagster loads it with its storage
+
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except (OperationalError, sqlite3.OperationalError) as error:
+        raise _unusable_storage(home, str(error)) from error
+
+
+def _unusable_storage(home: Home, why: str) -> SteerworksError:
+    why = why.splitlines()[0].rpartition("OperationalError")[2].strip("):, ")
+    return SteerworksError(
+        f"{home.dagster}: Dagster's storage cannot be used ({why}). Free or repair the disk, or whatever dagster.yaml "
+        "there names, and start again: what was done is kept."
+    )
 
 
 class Launcher:
@@ -87,7 +116,7 @@ class Launcher:
 
     def missing_responses(self, models: Sequence[str]) -> list[tuple[str, str]]:
         """Return the unbroken ranges of cells that lack answers, model by model."""
-        with dg.DagsterInstance.get() as instance:
+        with open_instance(self.settings.home) as instance:
             return missing_ranges(instance, self.settings, models)
 
     def responses_in_range(self, first: str, last: str, max_usd: float | None = None) -> None:
@@ -95,18 +124,26 @@ class Launcher:
         self._execute("responses", tags=range_tags(first, last), run_config=spending("responses", max_usd))
 
     def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
-        with dg.DagsterInstance.get() as instance:
+        with open_instance(self.settings.home) as instance:
             instance.add_dynamic_partitions(partitions.name or "", [key])
 
     def _execute(self, job: str, run_config: dict[str, Any] | None = None, **target: Any) -> None:
-        with dg.DagsterInstance.get() as instance:
+        with open_instance(self.settings.home) as instance:
             result = self._definitions.resolve_job_def(f"{job}_job").execute_in_process(
                 instance=instance, run_config={**QUIET, **(run_config or {})}, raise_on_error=False, **target
             )
         if not result.success:
             if any(_was_interrupted(event) for event in result.all_events if event.is_step_failure):
                 raise RunStoppedError("stopped before it was done. What was done is kept; run it again to go on.")
-            raise SteerworksError("\n".join(_reasons(result)) or f"run {result.run_id} failed")
+            raise SteerworksError("\n".join(self._reasons(result)) or f"run {result.run_id} failed")
+
+    def _reasons(self, result: dg.ExecuteInProcessResult) -> list[str]:
+        """Return why steps failed, in the words that are written for the user; each reason once."""
+        reasons = dict.fromkeys(_reason(event) for event in result.all_events if event.is_step_failure)
+        return [
+            str(_unusable_storage(self.settings.home, reason)) if reason.startswith(OF_STORAGE) else reason
+            for reason in reasons
+        ]
 
 
 def remove_runs_quoting(home: Home, texts: Sequence[str]) -> int:
@@ -118,7 +155,7 @@ def remove_runs_quoting(home: Home, texts: Sequence[str]) -> int:
         return 0
     prepare_dagster_home(home)
     quotes = [quote for text in texts if len(quote := _as_shown(text)) >= SHORTEST_QUOTE]
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(home) as instance:
         run_ids = [record.dagster_run.run_id for record in instance.get_run_records()]
         quoting = [run_id for run_id in run_ids if _quotes_any(instance, run_id, quotes)]
         for run_id in quoting:
@@ -153,11 +190,6 @@ def _remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
 def _was_interrupted(event: dg.DagsterEvent) -> bool:
     error = event.step_failure_data.error
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
-
-
-def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return why steps failed, in the words that are written for the user."""
-    return [_reason(event) for event in result.all_events if event.is_step_failure]
 
 
 def _reason(event: dg.DagsterEvent) -> str:

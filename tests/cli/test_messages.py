@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -110,6 +111,20 @@ def test_what_is_no_amount_of_money_is_refused(
         main()
     assert ended.value.code == 2
     assert "give an amount of US dollars, 0 or more" in capfd.readouterr().err
+
+
+def test_a_disk_that_dagsters_storage_cannot_write_on_is_named(
+    small_disk: Path, config: Path, monkeypatch: pytest.MonkeyPatch, refused: Command
+) -> None:
+    monkeypatch.setenv("STEERWORKS_HOME", str(small_disk))
+    Launcher(Settings(config, Home(small_disk)))
+    with dg.DagsterInstance.get() as instance, (small_disk / "filler").open("wb") as filler:
+        instance.add_dynamic_partitions("prompt_batch", ["spring"])
+        with suppress(OSError):
+            filler.write(bytes(4_000_000))
+    message = refused("backfill")
+    assert f"{small_disk / 'dagster'}: Dagster's storage cannot be used (" in message
+    assert "what was done is kept" in message
 
 
 def test_an_unknown_release(refused: Command) -> None:

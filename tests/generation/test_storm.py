@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,21 +96,6 @@ def test_kills_at_random_moments_cost_no_more_than_what_was_in_flight(lake: Lake
         stats = server.stats()
     assert report.ok == stats["distinct"] == 1200
     assert stats["requests"] - 1200 <= 6 * 16
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of three megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if (
-        mount is None
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False).returncode
-    ):
-        pytest.skip("mounting a small file system is not allowed here")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_disk_that_fills_up_is_a_clear_error_and_the_next_run_goes_on(small_disk: Path) -> None:
