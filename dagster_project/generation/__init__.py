@@ -13,9 +13,9 @@ from dagster_project.lazily import offering
 
 if TYPE_CHECKING:
     from dagster_project.generation.answers import Answer
-    from dagster_project.generation.batch_log import OutstandingBatch, outstanding_batches
+    from dagster_project.generation.batches.ended import cells_with_ended_batches
+    from dagster_project.generation.batches.log import OutstandingBatch, outstanding_batches
     from dagster_project.generation.completion import Completed, complete_conversations
-    from dagster_project.generation.ended_batches import cells_with_ended_batches
     from dagster_project.generation.engine import Cell, answer_cell, answer_cells
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
@@ -75,7 +75,7 @@ __getattr__ = offering(
         "Embedding": "questions",
         "Estimate": "estimation",
         "MoneyLimit": "limits.ledger",
-        "OutstandingBatch": "batch_log",
+        "OutstandingBatch": "batches.log",
         "Progress": "progress",
         "Purse": "limits.budget",
         "Request": "requests",
@@ -85,7 +85,7 @@ __getattr__ = offering(
         "answer_cell": "engine",
         "answer_cells": "engine",
         "ask_structured": "structured",
-        "cells_with_ended_batches": "ended_batches",
+        "cells_with_ended_batches": "batches.ended",
         "complete_conversations": "completion",
         "conversation_hash": "requests",
         "embed": "questions",
@@ -93,7 +93,7 @@ __getattr__ = offering(
         "estimate": "estimation",
         "judge": "questions",
         "money_limits": "spending",
-        "outstanding_batches": "batch_log",
+        "outstanding_batches": "batches.log",
         "unfilled_cells": "unfilled",
         "unsettled_reasons": "unfilled",
         "verify_responses": "verify",

@@ -18,8 +18,8 @@ from pathlib import Path
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.asking import Asker
-from dagster_project.generation.batch_log import BatchLog
-from dagster_project.generation.batches import BatchDesk
+from dagster_project.generation.batches.desk import BatchDesk
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claimed, Claims
 from dagster_project.generation.following import Following

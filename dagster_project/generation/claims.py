@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.journal import FOLDER, while_idle
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.rebuildable import RebuildableFile

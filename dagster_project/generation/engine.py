@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from dagster_project.errors import SteerworksError
+from dagster_project.generation.batches.left_behind import as_configured_then, left_behind
 from dagster_project.generation.cell import OpenCell
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
@@ -22,7 +23,6 @@ from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.filling import CellReport, fill_cell
 from dagster_project.generation.journal import journal_path, only_one_process
 from dagster_project.generation.known import KnownAnswers
-from dagster_project.generation.left_behind import as_configured_then, left_behind
 from dagster_project.generation.limits.budget import Budget, Purse
 from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.quota import Quota

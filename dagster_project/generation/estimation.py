@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.claims import Claims
 from dagster_project.generation.journal import journal_path
 from dagster_project.generation.known import KnownAnswers

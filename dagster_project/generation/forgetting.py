@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.batch_log import logs_of_batches
+from dagster_project.generation.batches.log import logs_of_batches
 from dagster_project.generation.journal import FOLDER, journals, while_idle
 from dagster_project.whole_files import replacing
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.journal import journals
 from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
 from dagster_project.settings import ModelsFile

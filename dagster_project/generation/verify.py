@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dagster_project.generation.batch_log import BatchLog
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.claims import Claims
 from dagster_project.generation.journal import journal_path, while_idle
 from dagster_project.generation.known import KnownAnswers

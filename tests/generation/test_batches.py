@@ -21,8 +21,8 @@ from dagster_project.generation import (
     estimate,
     unfilled_cells,
 )
-from dagster_project.generation.batch_log import BatchLog
-from dagster_project.generation.batches import BatchDesk
+from dagster_project.generation.batches.desk import BatchDesk
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.generation.limits.ledger import Ledger
 from dagster_project.lake import Lake
@@ -238,7 +238,7 @@ def test_a_provider_that_does_not_take_the_key_is_named_and_the_key_is_not(
 def test_a_provider_that_cannot_be_reached_is_asked_another_time(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.batches.TRIES", 1)
+    monkeypatch.setattr("dagster_project.generation.batches.desk.TRIES", 1)
     prompts(2)
     with serve_models(Behaviour()) as server:
         models = models_at(server)
@@ -442,7 +442,7 @@ def test_a_batch_that_may_still_arrive_is_waited_for_before_it_is_handed_in_agai
         assert (report.sent, report.failed) == (0, {"batch_pending": 3})
         assert "it is not known yet whether a batch arrived" in messages[0]
         assert cells_with_ended_batches(lake.root, models) == {}
-        monkeypatch.setattr("dagster_project.generation.batch_log.MAY_STILL_ARRIVE_SECONDS", 0)
+        monkeypatch.setattr("dagster_project.generation.batches.log.MAY_STILL_ARRIVE_SECONDS", 0)
         assert cells_with_ended_batches(lake.root, models)
         assert run(lake, models).sent == 3
         assert run(lake, models).ok == 3
@@ -653,7 +653,7 @@ def test_a_log_that_cannot_be_read_keeps_no_other_cell_from_being_looked_at(lake
 def test_a_kill_at_any_step_has_nothing_handed_in_twice_and_nothing_lost(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch, call: str, done: bool
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.batch_log.MAY_STILL_ARRIVE_SECONDS", 0)
+    monkeypatch.setattr("dagster_project.generation.batches.log.MAY_STILL_ARRIVE_SECONDS", 0)
     prompts(6)
     with serve_batches(BatchServer()) as server:
         models = models_at(server, prices=DEAR, max_usd=6.5)
@@ -739,7 +739,7 @@ def test_what_is_out_for_a_model_that_is_gone_is_collected_by_another_of_its_end
 def test_a_provider_that_is_away_keeps_no_cell_back_for_what_a_model_that_is_gone_left(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dagster_project.generation.batches.TRIES", 1)
+    monkeypatch.setattr("dagster_project.generation.batches.desk.TRIES", 1)
     prompts(3)
     progress = Recorder()
     with serve_models(Behaviour()) as server:

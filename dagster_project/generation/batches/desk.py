@@ -2,8 +2,7 @@
 
 A cell is run once to hand its requests in, and again when its batches have ended; until then its rows say
 ``batch_pending``. Belongs here: when a batch is handed in, over, or lost, and its money. Does not belong here: calls
-(`batch_provider`), the lines of files (`batch_lines`), which have ended (`ended_batches`), and the journal that answers
-go to.
+(`provider`), the lines of files (`lines`), which batches have ended (`ended`), and the journal that answers go to.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from pydantic_core import to_json
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
-from dagster_project.generation.batch_lines import Harvest, lines_in_words
-from dagster_project.generation.batch_log import MARK_DIGITS, BatchLog, BatchRecord
-from dagster_project.generation.batch_provider import BatchProvider, ProviderBatch, ProviderError, is_want_of_room
+from dagster_project.generation.batches.lines import Harvest, lines_in_words
+from dagster_project.generation.batches.log import MARK_DIGITS, BatchLog, BatchRecord
+from dagster_project.generation.batches.provider import BatchProvider, ProviderBatch, ProviderError, is_want_of_room
 from dagster_project.generation.channel import KEPT, Channel
 from dagster_project.generation.journal import Journal
 from dagster_project.generation.prices import highest_cost_usd

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.batch_log import BatchLog, BatchRecord, logs_of_batches
+from dagster_project.generation.batches.log import BatchLog, BatchRecord, logs_of_batches
 from dagster_project.settings import ModelsFile, ModelSpec
 
 

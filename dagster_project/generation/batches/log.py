@@ -1,7 +1,7 @@
 """What was handed in to a provider's Batch API for a cell, and what has come back: a JSON object a line, only added to.
 
 A batch is written down before it is handed in, so that a crash in between cannot have it paid for twice. Belongs here:
-the log beside a cell's journal. Does not belong here: talking to the provider (`batches`).
+the log beside a cell's journal. Does not belong here: talking to the provider (`desk`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The lines of a batch's output and error files: whose each is, and what became of its request.
 
-Belongs here: reading what the files bring into the journal. Does not belong here: fetching them (`batch_provider`),
-and what is done about requests that came back without an answer (`batches`).
+Belongs here: reading what the files bring into the journal. Does not belong here: fetching them (`provider`),
+and what is done about requests that came back without an answer (`desk`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dagster_project.generation.answers import HASH_IN_LINE, Answer, AnswersOf
-from dagster_project.generation.batch_log import BatchRecord
+from dagster_project.generation.batches.log import BatchRecord
 from dagster_project.generation.endpoint_secrets import Secrets
 from dagster_project.generation.journal import Journal, no_answer
 from dagster_project.generation.prices import highest_cost_usd

@@ -1,6 +1,6 @@
 """Which batches have come back from their providers, asked of these.
 
-Belongs here: looking, without changing anything. Does not belong here: collecting (`batches`), and who looks when
+Belongs here: looking, without changing anything. Does not belong here: collecting (`desk`), and who looks when
 (`dagster_project.automation`).
 """
 
@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.batch_log import BatchLog, BatchRecord, logs_of_batches
-from dagster_project.generation.batch_provider import BatchProvider, ProviderError
+from dagster_project.generation.batches.left_behind import LeftBehind, as_configured_then, heirs, left_behind
+from dagster_project.generation.batches.log import BatchLog, BatchRecord, logs_of_batches
+from dagster_project.generation.batches.provider import BatchProvider, ProviderError
 from dagster_project.generation.endpoints import connect
-from dagster_project.generation.left_behind import LeftBehind, as_configured_then, heirs, left_behind
 from dagster_project.settings import ModelsFile
 
 TRIES_WHILE_LOOKING = 1

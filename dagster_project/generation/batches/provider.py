@@ -1,8 +1,8 @@
 """A provider's Batch API, told apart from what a stranger may say in its place: files and batches, up, down, found.
 
 Replies are read as they came: the client's typed models take whatever is sent, and fail where it is used. Belongs
-here: calls, and what their replies and failures mean. Does not belong here: what is handed in and when (`batches`),
-and the lines of files (`batch_lines`).
+here: calls, and what their replies and failures mean. Does not belong here: what is handed in and when (`desk`),
+and the lines of files (`lines`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.batch_log import BatchRecord
+from dagster_project.generation.batches.log import BatchRecord
 from dagster_project.generation.channel import KEPT
 from dagster_project.generation.endpoints import Connection
 from dagster_project.generation.replies import DETAIL_CHARACTERS, LOOKED_THROUGH, Answered, Dead, read_reply
