@@ -64,7 +64,7 @@ def test_no_content_stops_the_counting(tmp_path_factory: pytest.TempPathFactory,
 def test_threads_that_raise_and_lower_a_number_of_their_process_lose_nothing(tmp_path: Path) -> None:
     state = SharedState(tmp_path / "e.counters", 2, 2, lambda shared, row: None)
     with state:
-        state.mine[0] = 1_000.0
+        state.mine[0] = 2_000.0  # as much as is taken from it, should all of that come first
 
     def raise_it() -> None:
         for _ in range(2_000):
@@ -79,7 +79,7 @@ def test_threads_that_raise_and_lower_a_number_of_their_process_lose_nothing(tmp
         for done in [pool.submit(work) for work in (raise_it, lower_it, raise_it, lower_it)]:
             done.result()
     with state:
-        assert state.mine == [1_000.0 + 8_000.0 - 2_000.0, 0.0]
+        assert state.mine == [2_000.0 + 8_000.0 - 2_000.0, 0.0]
     state.take_from_mine(0, 1e9)
     with state:
         assert state.mine[0] == 0.0
