@@ -8,15 +8,12 @@ from dagster_project.generation import unsettled_reasons
 from dagster_project.lake import Lake
 
 NAMED_CELLS = 5
-FOR_WANT_OF_MONEY = {"budget"}
-OUT = {"batch_pending"}
-LATER = {"batch_no_room"}
 
 
 def missing_in_words(lake: Lake, cells: Sequence[tuple[str, str]]) -> str:
     """Say why some cells, given as model and prompt batch, still lack answers, and how to go on."""
     reasons = unsettled_reasons(lake, set(cells))
-    money, out, later = (sum(reasons.pop(name, 0) for name in names) for names in (FOR_WANT_OF_MONEY, OUT, LATER))
+    money, out, later = (reasons.pop(reason, 0) for reason in ("budget", "batch_pending", "batch_no_room"))
     faults = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
     told = [
         (money, "for want of money", "What a limit left is asked for when that limit allows it; it is named above."),
