@@ -37,7 +37,7 @@ annotate: setup label-studio  ## annotate CAMPAIGN=… with Label Studio on this
 	@$(BIN)/steerworks annotate serve $(CAMPAIGN)
 
 test: setup lint  ## all checks and tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Three workers on two cores, as some tests wait for servers.
 test-fast: setup  ## the tests that take no more than a few seconds each

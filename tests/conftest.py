@@ -7,9 +7,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
@@ -26,12 +28,21 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and those of a group: what they share is set up once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+STARTER = {"tests/end_to_end/test_starter_release.py", "tests/end_to_end/test_ui.py"}
+"""Files whose tests look at one release, which takes minutes to make."""
+
+
+class ByFile(LoadFileScheduling):
+    """Keeps the tests of a file in one process, and those on the starter release: what they share is set up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "starter" if file in STARTER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Give each process whole files. (Of groups of tests, pytest 9.2 lets pytest-xdist 3.8 know nothing.)"""
+    return ByFile(config, log)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.conftest import Starter
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("starter"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def hashes(folder: Path) -> dict[str, str]:

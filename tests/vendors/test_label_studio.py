@@ -25,7 +25,7 @@ NAMES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 installed = pytest.mark.skipif(
     not LABEL_STUDIO.exists(), reason="Label Studio is not installed (`make label-studio` installs it)"
 )
-pytestmark = [pytest.mark.xdist_group("label-studio"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ from tests.withdrawal.conftest import (
 )
 from tests.withdrawal.stores import mentions
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("withdrawal"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 YANKED = f"releases/{VERSION}/"
 
