@@ -147,9 +147,12 @@ def missing_ranges(instance: dg.DagsterInstance, settings: Settings, models: Seq
     return ranges
 
 
-def spending(asset: str, max_usd: float | None) -> dict[str, Any]:
-    """Return the run configuration that limits what an asset may spend on models, in US dollars."""
-    return {"ops": {asset: {"config": {"max_usd": max_usd}}}}
+def spending(asset: str, max_usd: float | None, **named: str) -> dict[str, Any]:
+    """Return the run configuration that limits what an asset may spend on models, in US dollars.
+
+    ``limit_name`` is what messages call the limit, if it is somebody's who does not know of the run.
+    """
+    return {"ops": {asset: {"config": {"max_usd": max_usd, **named}}}}
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.automation import missing_ranges, range_tags, spending
+from dagster_project.cli.money import NO_LIMIT, Allowance
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
 from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
@@ -95,10 +96,10 @@ class Launcher:
         """
         self._execute(job, partition_key=partition)
 
-    def prompts(self, batch: str, max_usd: float | None = None) -> None:
+    def prompts(self, batch: str, allowance: Allowance = NO_LIMIT) -> None:
         """Take in, curate and select a delivered batch; models that help may be paid so much."""
         self._register(PROMPT_BATCHES, batch)
-        self._execute("prompts", partition_key=batch, run_config=spending("selected_prompts", max_usd))
+        self._execute("prompts", partition_key=batch, run_config=_spending("selected_prompts", allowance))
 
     def release(self, version: str) -> None:
         """Build a release, or verify it if it is there."""
@@ -110,18 +111,18 @@ class Launcher:
         self._register(RELEASES, version)
         self.run("publish", version)
 
-    def responses(self, model: str, batch: str, max_usd: float | None = None) -> None:
+    def responses(self, model: str, batch: str, allowance: Allowance = NO_LIMIT) -> None:
         """Fill one cell of `responses`."""
-        self._execute("responses", partition_key=cell_key(model, batch), run_config=spending("responses", max_usd))
+        self._execute("responses", partition_key=cell_key(model, batch), run_config=_spending("responses", allowance))
 
     def missing_responses(self, models: Sequence[str]) -> list[tuple[str, str]]:
         """Return the unbroken ranges of cells that lack answers, model by model."""
         with open_instance(self.settings.home) as instance:
             return missing_ranges(instance, self.settings, models)
 
-    def responses_in_range(self, first: str, last: str, max_usd: float | None = None) -> None:
+    def responses_in_range(self, first: str, last: str, allowance: Allowance = NO_LIMIT) -> None:
         """Fill all cells between two keys of one model, in one run."""
-        self._execute("responses", tags=range_tags(first, last), run_config=spending("responses", max_usd))
+        self._execute("responses", tags=range_tags(first, last), run_config=_spending("responses", allowance))
 
     def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
         with open_instance(self.settings.home) as instance:
@@ -144,6 +145,10 @@ class Launcher:
             str(_unusable_storage(self.settings.home, reason)) if reason.startswith(OF_STORAGE) else reason
             for reason in reasons
         ]
+
+
+def _spending(asset: str, allowance: Allowance) -> dict[str, Any]:
+    return spending(asset, allowance.usd, limit_name=allowance.name)
 
 
 def remove_runs_quoting(home: Home, texts: Sequence[str]) -> int:

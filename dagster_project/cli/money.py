@@ -1,10 +1,13 @@
-"""Amounts of US dollars as options of commands, and what is left of a command's money."""
+"""Amounts of US dollars as options of commands, and what the runs of a command may spend of them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import typer
+
+OPTION = "`--max-usd`"
 
 
 def amount_of_usd(amount: float | None) -> float | None:
@@ -18,6 +21,23 @@ def amount_of_usd(amount: float | None) -> float | None:
     raise typer.BadParameter("give an amount of US dollars, 0 or more; leave it out for no limit")
 
 
-def left(max_usd: float | None, spent_usd: float) -> float | None:
-    """Return what is left of an amount; None if there is no limit."""
-    return None if max_usd is None else max(0.0, max_usd - spent_usd)
+@dataclass(frozen=True)
+class Allowance:
+    """What a run may spend, in US dollars, and what messages call it; None for no limit."""
+
+    usd: float | None
+    name: str = OPTION
+
+    def share(self, among: int) -> Allowance:
+        """Return an equal share of it."""
+        return self if self.usd is None or among == 1 else Allowance(self.usd / among, f"a share of {OPTION}")
+
+
+NO_LIMIT = Allowance(None)
+
+
+def left(max_usd: float | None, spent_usd: float) -> Allowance:
+    """Return what is left of an amount for the next run of a command."""
+    if max_usd is None or not spent_usd:
+        return Allowance(max_usd)
+    return Allowance(max(0.0, max_usd - spent_usd), f"what is left of {OPTION}")

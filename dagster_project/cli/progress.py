@@ -92,6 +92,7 @@ class TerminalProgress:
 
     Attributes:
         spent_usd: what the command's runs have spent on models, in US dollars.
+        ran_short: whether the limit of the last of these runs left requests unasked.
     """
 
     def __init__(self, console: Console) -> None:
@@ -107,6 +108,7 @@ class TerminalProgress:
         )
         self._bars: dict[str, _Bar] = {}
         self.spent_usd = 0.0
+        self.ran_short = False
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -122,7 +124,7 @@ class TerminalProgress:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Show that a step goes on; when it is done, leave a line with its figures and the time it took."""
-        begun = time.monotonic()
+        begun, self.ran_short = time.monotonic(), False
         if not self.console.is_terminal:
             self.console.print(f"… {name}", highlight=False)
         task = self._display.add_task(name, total=None, note="")
@@ -158,9 +160,10 @@ class TerminalProgress:
         """Say why nothing moves."""
         self.console.print(message, style="yellow", highlight=False, markup=False)
 
-    def spent(self, usd: float) -> None:
+    def spent(self, usd: float, ran_short: bool) -> None:
         """Add what a run spent."""
         self.spent_usd += usd
+        self.ran_short = ran_short
 
 
 class TerminalProgressResource(ProgressResource):

@@ -90,8 +90,8 @@ def batches() -> None:
     )
     if gone := sorted({batch.model for batch in out} - set(settings.models.models)):
         console.print(
-            f"models.yaml no longer has {', '.join(gone)}. What is out for them is collected when another model of the "
-            "same endpoint is asked.",
+            f"models.yaml no longer has {', '.join(gone)}. What is out for them is collected by `steerworks backfill` "
+            "as long as another model has the same endpoint.",
             soft_wrap=True,
         )
 

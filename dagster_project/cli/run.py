@@ -14,7 +14,7 @@ import typer
 
 from dagster_project.cli.launch import Launcher
 from dagster_project.cli.missing import missing_in_words
-from dagster_project.cli.money import amount_of_usd, left
+from dagster_project.cli.money import Allowance, amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.summary import print_summary
 from dagster_project.cli.terminal import open_console
@@ -36,6 +36,10 @@ def run(
         float | None,
         typer.Option(callback=amount_of_usd, help="what this command may spend on models"),
     ] = None,
+    without_missing: Annotated[
+        bool,
+        typer.Option("--without-missing", help="make tasks of the answers that are there, though others are missing"),
+    ] = False,
 ) -> None:
     """Make a release and all that it is made from: prompts, responses, tasks, ratings, consensus."""
     settings, console, begun = Settings.from_environment(), open_console(), time.monotonic()
@@ -43,7 +47,8 @@ def run(
     for campaign in spec.campaigns:
         _require_terms(settings, version, campaign)
     with TerminalProgress(console) as terminal:
-        journey = Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal, max_usd)
+        launcher = Launcher(settings, TerminalProgressResource(terminal))
+        journey = Journey(settings, launcher, terminal, max_usd, without_missing)
         waiting = [words for campaign in spec.campaigns if (words := journey.campaign(campaign))]
         if not waiting:
             with terminal.step(f"release {version}"):
@@ -77,16 +82,19 @@ class Journey:
     launcher: Launcher
     terminal: TerminalProgress
     max_usd: float | None = None
+    without_missing: bool = False
 
     def campaign(self, campaign: str) -> str | None:
         """Bring a campaign to its consensus; return what it waits for, if it does."""
         pairing = self.settings.campaign(campaign).pairing
         if pairing is not None and not self._is_frozen(campaign):
             self._generate(pairing)
-            if missing := self._missing(pairing):
+            if words := self._unselected(pairing):
+                return f"`{campaign}` waits for prompts. {words}"
+            if not self.without_missing and (missing := self._missing(pairing)):
                 return (
-                    f"`{campaign}` waits for responses, for its tasks are made once. {missing} To go on without them, "
-                    "materialise `annotation_tasks` in the UI."
+                    f"`{campaign}` waits for responses, for its tasks are made once. {missing} To go on without them "
+                    "for good, run again with --without-missing."
                 )
         with self.terminal.step(f"tasks of {campaign}"):
             self.launcher.run("tasks", campaign)
@@ -111,18 +119,21 @@ class Journey:
                     self.launcher.responses(model, batch, self._money_left)
 
     @property
-    def _money_left(self) -> float | None:
+    def _money_left(self) -> Allowance:
         return left(self.max_usd, self.terminal.spent_usd)
 
     def _models_of(self, pairing: Pairing) -> list[str]:
         return list(pairing.models or sorted(self.settings.models.models))
 
+    def _unselected(self, pairing: Pairing) -> str | None:
+        """Return in which batches turns of prompts are missing, if there are any."""
+        lake, home = Lake(self.settings.home.lake), self.settings.home
+        cut_short = sorted(set(unselected_batches(lake, home)) & set(pairing.prompt_batches))
+        return f"Turns in {', '.join(cut_short)} were left for want of money; run again." if cut_short else None
+
     def _missing(self, pairing: Pairing) -> str | None:
         """Return which answers are missing to what is to be paired, and why, if there are any."""
         lake = Lake(self.settings.home.lake)
-        cut_short = set(unselected_batches(lake, self.settings.home)) & set(pairing.prompt_batches)
-        if cut_short:
-            return f"Turns of prompts in {', '.join(sorted(cut_short))} were left for want of money; run again."
         unfilled = unfilled_cells(lake, self.settings.models, self._models_of(pairing))
         cells = [cell for cell in unfilled if cell[1] in pairing.prompt_batches]
         return missing_in_words(lake, cells) if cells else None

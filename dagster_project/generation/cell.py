@@ -81,6 +81,7 @@ class OpenCell:
     _following: Following | None = None
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
     _brought: set[str] = field(default_factory=set)
+    _has_collected: bool = False
     _told_at: float = 0.0
 
     @property
@@ -222,8 +223,9 @@ class OpenCell:
     async def _settle_missing(self, missing: Iterator[Request]) -> None:
         """Collect what has come back of the cell's batches, and ask for what is missing and in no batch."""
         log = BatchLog(self.journal)
-        if log.outstanding:
+        if log.outstanding and not self._has_collected:
             await self._collect(log)
+        self.unsettled.pending |= log.requests_outstanding
         asked_for: Iterator[Request] = (
             request for request in missing if request.request_hash not in self.unsettled.pending
         )
@@ -249,7 +251,7 @@ class OpenCell:
                     raise
                 self.progress.waiting(str(error))  # the model has another way now for what is not out
         self.known.refresh(self.journal)
-        self.unsettled.pending |= log.requests_outstanding
+        self._has_collected = True
 
     async def _hand_in(self, missing: Iterator[Request], log: BatchLog, mode: BatchMode) -> None:
         async with self._desk(log) as desk:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.batches.left_behind import as_configured_then, left_behind
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.cell import OpenCell
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
 from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.filling import CellReport, fill_cell
-from dagster_project.generation.journal import journal_path, only_one_process
+from dagster_project.generation.journal import journal_path, only_one_process, while_idle
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.limits.budget import Budget, Purse
 from dagster_project.generation.limits.gate import Gate
@@ -67,6 +68,7 @@ class Engine:
         self._channels: dict[str, asyncio.Task[Channel]] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
         self._quotas: dict[str, Quota] = {}
+        self._collected: dict[Cell, OpenCell] = {}
         self._open = AsyncExitStack()
 
     def __enter__(self) -> Self:
@@ -83,8 +85,17 @@ class Engine:
             self._known.close()
 
     def answer(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
-        """Answer cells, the first ones first; give each as it is finished, with its report or why it could not be."""
-        yield from self._side_by_side(cells, self._answer)
+        """Answer cells, the first ones first; give each as it is finished, with its report or why it could not be.
+
+        What has come back of their batches is collected before anything is asked: the money it leaves is for all.
+        """
+        cells = list(cells)
+        failed = set()
+        for cell, result in self._side_by_side(filter(self._has_batches_out, cells), self._collect_while_idle):
+            if isinstance(result, SteerworksError):
+                failed.add(cell)
+                yield cell, result
+        yield from self._side_by_side((cell for cell in cells if cell not in failed), self._answer)
 
     def collect(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, int | SteerworksError]]:
         """Take in what has come back of cells' batches, and ask for nothing.
@@ -120,8 +131,13 @@ class Engine:
     @asynccontextmanager
     async def cell(self, cell: Cell, purpose: str = "", rank: int = 0) -> AsyncIterator[OpenCell]:
         """Open a cell for this process alone; wait while another has it."""
+        opened = self._cell(cell, purpose, rank)
+        async with only_one_process(opened.journal, self._progress):
+            yield opened
+
+    def _cell(self, cell: Cell, purpose: str = "", rank: int = 0) -> OpenCell:
         spec = spec_of(self._models, cell.model)
-        opened = OpenCell(
+        return OpenCell(
             self._lake,
             spec,
             *cell,
@@ -133,11 +149,24 @@ class Engine:
             Unsettled(spec),
             rank,
         )
-        async with only_one_process(opened.journal, self._progress):
-            yield opened
+
+    def _has_batches_out(self, cell: Cell) -> bool:
+        """Say whether a cell has batches to collect. If it has a log that cannot be read, answering it says so."""
+        with suppress(SteerworksError):
+            return bool(BatchLog(journal_path(self._lake.root, *cell)).outstanding)
+        return False
+
+    async def _collect_while_idle(self, cell: Cell, rank: int) -> None:
+        """Collect for a cell, which `_answer` goes on with; if another run works on it, that one does."""
+        opened = self._cell(cell, rank=rank)
+        with while_idle(opened.journal) as idle:
+            if idle:
+                await opened.collect()
+                self._collected[cell] = opened
 
     async def _answer(self, cell: Cell, rank: int) -> CellReport:
-        async with self.cell(cell, rank=rank) as opened:
+        opened = self._collected.pop(cell, None) or self._cell(cell, rank=rank)
+        async with only_one_process(opened.journal, self._progress):
             return await fill_cell(opened, self._models)
 
     async def _collect(self, cell: Cell, rank: int) -> int:
@@ -195,17 +224,17 @@ def answer_cells(
         Answers until then are kept.
     """
     cells = list(cells)
-    collect_left_behind(lake, models, cells, progress)
+    collect_left_behind(lake, models, (cell.model for cell in cells), progress)
     with Engine(lake, models, progress, purse) as engine:
         yield from engine.answer(cells)
 
 
-def collect_left_behind(lake: Lake, models: ModelsFile, cells: Iterable[Cell], progress: Progress) -> None:
-    """Collect what models that models.yaml no longer has left with the providers that some cells' models have.
+def collect_left_behind(lake: Lake, models: ModelsFile, slugs: Iterable[str], progress: Progress) -> None:
+    """Collect what models that models.yaml no longer has left with the providers that some models have.
 
     What cannot be collected is told, and keeps no cell from being answered.
     """
-    endpoints = {models.models[cell.model].endpoint for cell in cells if cell.model in models.models}
+    endpoints = {models.models[slug].endpoint for slug in slugs if slug in models.models}
     left = [cell for cell in left_behind(lake.root, models) if cell.spec.endpoint in endpoints]
     if not left:
         return

@@ -39,8 +39,11 @@ class Progress(Protocol):
     def waiting(self, message: str) -> None:
         """Take the reason why nothing happens for now."""
 
-    def spent(self, usd: float) -> None:
-        """Take what a run spent in all, in US dollars, or has booked for what it handed in, once it is over."""
+    def spent(self, usd: float, ran_short: bool) -> None:
+        """Take what a run spent in all, in US dollars, or has booked for what it handed in, once it is over.
+
+        ``ran_short`` says whether its own limit left requests unasked.
+        """
 
 
 class SilentProgress:
@@ -52,5 +55,5 @@ class SilentProgress:
     def waiting(self, message: str) -> None:
         """Ignore the reason."""
 
-    def spent(self, usd: float) -> None:
+    def spent(self, usd: float, ran_short: bool) -> None:
         """Ignore the money."""

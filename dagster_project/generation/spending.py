@@ -7,7 +7,7 @@ answers cost (`prices`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,10 +27,11 @@ def ledgers_of(lake_root: Path, models: ModelsFile, model: str) -> list[Ledger]:
     spec = models.models[model]
     if spec.prices.are_zero:
         return []
-    before = partial(spent_before, lake_root)
+    before, out = partial(spent_before, lake_root), partial(in_batches, lake_root)
+    own = partial(before, model), partial(out, model)
     return [
-        Ledger(lake_root, f"model {model}", spec.max_usd, spec.max_usd_per_day, partial(before, model)),
-        Ledger(lake_root, "all models", None, models.max_usd_per_day, before),
+        Ledger(lake_root, f"model {model}", spec.max_usd, spec.max_usd_per_day, *own),
+        Ledger(lake_root, "all models", None, models.max_usd_per_day, before, out),
     ]
 
 
@@ -56,18 +57,32 @@ def spent_before(lake_root: Path, model: str | None = None) -> tuple[float, floa
     Raises:
         SteerworksError: a log of batches is unreadable.
     """
+    of_model = _journals_of(lake_root, model)
+    return _today_and_in_all(
+        cost for journal in of_model for costs in (_answers(journal), _batches(journal)) for cost in costs
+    )
+
+
+def in_batches(lake_root: Path, model: str | None = None) -> tuple[float, float]:
+    """Return what of that is for batches that are out, at the most that they can cost, as `spent_before` does."""
+    return _today_and_in_all(cost for journal in _journals_of(lake_root, model) for cost in _batches(journal))
+
+
+def _journals_of(lake_root: Path, model: str | None) -> Iterator[Path]:
+    return (path for path in journals(lake_root) if model is None or path.parent.name == f"model={model}")
+
+
+def _today_and_in_all(costs: Iterable[tuple[str, float]]) -> tuple[float, float]:
     today, in_all = 0.0, 0.0
     this_day = datetime.now(UTC).date().isoformat()
-    for journal in journals(lake_root):
-        if model is None or journal.parent.name == f"model={model}":
-            for day, usd in _costs(journal):
-                in_all += usd
-                today += usd if day == this_day else 0.0
+    for day, usd in costs:
+        in_all += usd
+        today += usd if day == this_day else 0.0
     return today, in_all
 
 
-def _costs(journal: Path) -> Iterator[tuple[str, float]]:
-    """Yield day and amount of each answer and each outstanding batch."""
+def _answers(journal: Path) -> Iterator[tuple[str, float]]:
+    """Yield day and amount of each answer."""
     with journal.open("rb") as file:
         for line in file:
             try:
@@ -75,5 +90,9 @@ def _costs(journal: Path) -> Iterator[tuple[str, float]]:
                 yield answer["answered_at"][:10], float(answer["cost_usd"])
             except (ValueError, LookupError, TypeError):
                 continue
+
+
+def _batches(journal: Path) -> Iterator[tuple[str, float]]:
+    """Yield day and amount of each batch that is out."""
     for record in BatchLog(journal).outstanding:
         yield datetime.fromtimestamp(record.planned_at, UTC).date().isoformat(), record.booked_usd

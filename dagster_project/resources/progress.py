@@ -34,10 +34,11 @@ class LogProgress:
         """Log why nothing happens."""
         self._log.info(message)
 
-    def spent(self, usd: float) -> None:
+    def spent(self, usd: float, ran_short: bool) -> None:
         """Log what the run spent."""
         if usd:
-            self._log.info(f"this run spent {usd:.4f} USD, with what is booked for batches that are out")
+            end = "; its `max_usd` left requests unasked" if ran_short else ""
+            self._log.info(f"this run spent {usd:.4f} USD, with what is booked for batches that are out{end}")
 
 
 class ProgressResource:

@@ -22,14 +22,15 @@ class Spending(dg.Config):
         allow_inf_nan=False,
         description="stop asking when this much is spent; null: no limit",
     )
+    limit_name: str = Field(default="`max_usd` of this run", description="what messages call this limit")
 
     @contextmanager
     def purse(self, reporter: Progress) -> Iterator[Purse]:
         """Give the run's purse; the reporter is told what was spent, however the block ends."""
         from dagster_project.generation import Purse  # noqa: PLC0415 - loads slowly
 
-        purse = Purse(self.max_usd)
+        purse = Purse(self.max_usd, limit_name=self.limit_name)
         try:
             yield purse
         finally:
-            reporter.spent(purse.spent_usd)
+            reporter.spent(purse.spent_usd, purse.ran_short)

@@ -14,10 +14,9 @@ import yaml
 from dagster_project.automation import range_tags, spending
 from dagster_project.cli.backfill import backfill
 from dagster_project.cli.launch import Launcher
-from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
+from dagster_project.cli.money import Allowance
 from dagster_project.cli.responses import batches, verify
-from dagster_project.cli.run import Journey
-from dagster_project.cli.terminal import open_console
+from dagster_project.cli.run import run
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -68,12 +67,12 @@ def deliver(home: Home, tmp_path: Path) -> None:
         deliver_prompts(home, path, batch, "test", "CC0-1.0")
 
 
-def journey(config: Path, home: Home, batch: str, max_usd: float) -> Journey:
-    """The way of a campaign `season` over one batch, as `steerworks run` goes it."""
+def pair_in_a_campaign(config: Path, batch: str) -> None:
+    """Have the release v0.1.0 hold a campaign `season` over one batch."""
     season = {"vendor": "simulated", "guideline_version": "1.0", "pairing": {"prompt_batches": [batch], "seed": 1}}
     (config / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": {"season": season}}))
-    settings, terminal = Settings(config, home), TerminalProgress(open_console())
-    return Journey(settings, Launcher(settings, TerminalProgressResource(terminal)), terminal, max_usd)
+    release = config / "releases" / "v0.1.0.yaml"
+    release.write_text(yaml.safe_dump(yaml.safe_load(release.read_text()) | {"campaigns": ["season"]}))
 
 
 def fill(launcher: Launcher, *models: str) -> None:
@@ -131,16 +130,53 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         assert rows["cost_usd"].sum() == 4.0
         assert launcher.missing_responses(["first"]) == [("first|summer", "first|summer")]
         said = capfd.readouterr().out
-        assert "model `first`: `max_usd` of this run, 4.0000 USD, is reached: 4.0000 USD are spent" in said
+        assert "model `first`: `--max-usd`, 4.0000 USD, is reached: 4.0000 USD are spent" in said
         assert "Still missing: 2 for want of money, in first|summer." in said
-        waiting = journey(config, home, "summer", max_usd=1.0).campaign("season")
-        assert waiting
+        pair_in_a_campaign(config, "summer")
+        run(max_usd=1.0)
+        waiting = capfd.readouterr().out
         assert "`season` waits for responses" in waiting
         assert "Still missing: 1 for want of money, in first|summer." in waiting
         assert not Lake(home.lake).exists("annotation_tasks", {"campaign": "season"})
         backfill()
         assert launcher.missing_responses(["first"]) == []
         assert server.stats()["requests"] == 6
+
+
+def test_tasks_can_be_made_without_the_answers_that_are_missing_and_lead_to_a_release(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour(usage=False)) as server:
+        configure(config, server.address, "first", "second", prices=DEAR)
+        Launcher(settings).prompts("spring")
+        pair_in_a_campaign(config, "spring")
+        run(max_usd=5.0)
+        assert "run again with --without-missing" in capfd.readouterr().out
+        run(max_usd=0.0, without_missing=True)
+    tasks = Lake(home.lake).read("annotation_tasks")
+    assert tasks["prompt_id"].n_unique() == 2
+    assert (home.releases / "v0.1.0" / "manifest.json").exists()
+
+
+def test_what_one_model_leaves_of_the_money_goes_to_one_that_came_before_it(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour(usage=False)) as server:
+        configure(config, server.address, "dear", "free", prices=DEAR)
+        launcher = Launcher(settings)
+        for batch in BATCHES:
+            launcher.prompts(batch)
+        models = yaml.safe_load((config / "models.yaml").read_text())
+        del models["models"]["free"]["prices"]
+        (config / "models.yaml").write_text(yaml.safe_dump(models))
+        backfill(max_usd=6.0)
+        assert server.stats()["requests"] == 12
+    said = capfd.readouterr().out
+    assert "model `dear`: a share of `--max-usd`, 3.0000 USD, is reached: 3.0000 USD are spent" in said
+    assert "dear|spring … dear|summer, with what others left: 6 of 6" in said
+    assert "Still missing" not in said
 
 
 def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
@@ -283,7 +319,7 @@ def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_i
         [request] = collect()
         assert request.partition_key == "first|spring"
         max_usd = request.run_config["ops"]["responses"]["config"]["max_usd"]
-        Launcher(batched).responses("first", "spring", max_usd)
+        Launcher(batched).responses("first", "spring", Allowance(max_usd))
         reasons = Counter(Lake(home.lake).read("responses")["reason"])
         assert reasons[None] >= 1
         assert reasons["budget"] == 3 - reasons[None]

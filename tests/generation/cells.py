@@ -34,7 +34,7 @@ class Recorder:
     def waiting(self, message: str) -> None:
         self.messages.append(message)
 
-    def spent(self, usd: float) -> None:
+    def spent(self, usd: float, ran_short: bool) -> None:
         """Only whole runs say so."""
 
 

@@ -12,11 +12,13 @@ import pytest
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import (
+    Cell,
     CellProgress,
     CellReport,
     Purse,
     SilentProgress,
     answer_cell,
+    answer_cells,
     cells_with_ended_batches,
     estimate,
     unfilled_cells,
@@ -220,6 +222,38 @@ def test_only_what_the_money_covers_is_handed_in_and_what_was_not_needed_comes_b
         assert 0 < second.spent_usd < 3
         third = run(lake, models)
         assert 1 <= third.sent <= 2
+
+
+def test_what_batches_of_one_cell_leave_of_the_money_is_there_for_another(lake: Lake, prompts: Prompts) -> None:
+    """What has come back is collected before anything is handed in, whichever cell goes first."""
+    prompts(3)
+    prompts(3, "b2", first=1000)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR, max_usd=3.0)
+        assert answer_cell(lake, models, "m", "b2", progress).sent == 3
+        cells = [Cell("m", BATCH), Cell("m", "b2")]
+        reports = dict(answer_cells(lake, models, cells, progress))
+        first, second = (report for cell in cells if isinstance(report := reports[cell], CellReport))
+        assert (second.ok, second.asked, second.reused) == (3, 3, 0)
+        assert second.spent_usd == pytest.approx(3 * 10 / 50)
+        assert first.failed == {"batch_pending": 2, "budget": 1}
+        assert set(server.handed_in.values()) == {1}
+    [said] = [message for message in progress.messages if "is reached" in message]
+    assert "0.6000 USD are spent, 2.0000 held for batches that are out" in said
+    assert "It goes on with what batches leave when they have come back, or when it is raised" in said
+
+
+@pytest.mark.parametrize("call", ["upload", "create"])
+def test_what_there_was_no_room_for_costs_the_run_nothing(lake: Lake, prompts: Prompts, call: str) -> None:
+    prompts(3)
+    purse = Purse(3.0)
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR)
+        server.instead[call] = [Reply(429, b'{"error": {"message": "Full", "code": "token_limit_exceeded"}}')]
+        assert run(lake, models, purse).failed == {"batch_no_room": 3}
+        assert purse.spent_usd == 0
+        assert run(lake, models, purse).sent == 3
 
 
 def test_a_provider_that_does_not_take_the_key_is_named_and_the_key_is_not(

@@ -124,6 +124,8 @@ class BatchDesk:
                     self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
             elif len(covered) < len(some):
                 self.out_of_money = True
+                next_cost = highest_cost_usd(self._channel.spec.prices, some[len(covered)])
+                self._channel.budget.say_what_is_short(next_cost)
                 return
 
     async def _hand_in(self, requests: Sequence[Request], booked: float, mode: BatchMode) -> None:
@@ -133,7 +135,7 @@ class BatchDesk:
         try:
             self._log.plan(record, requests)
         except SteerworksError:
-            self._channel.budget.correct(-booked, record.planned_at)
+            self._channel.budget.take_back(booked, record.planned_at)
             raise
         try:
             batch_id = await self._submit(record.mark, requests, mode)
@@ -141,7 +143,8 @@ class BatchDesk:
             uploaded = any(each.mark == record.mark and each.file_id for each in self._log.outstanding)
             if uploaded and not error.is_refusal:
                 raise SteerworksError(f"{error} Whether the batch arrived is not known: the next run looks.") from None
-            self._close(record, "never handed in", 0.0)
+            self._log.ended(record.mark, "never handed in")
+            self._channel.budget.take_back(booked, record.planned_at)
             if not error.is_for_want_of_room:
                 raise
             self._channel.batches_are_full = True
@@ -163,8 +166,6 @@ class BatchDesk:
                 covered, booked = covered + step, booked + usd
             else:
                 step //= 2
-        if covered < len(share):
-            self._channel.budget.say_what_is_short(costs[covered])
         return list(share[:covered]), booked
 
     async def _submit(self, mark: str, requests: Sequence[Request], mode: BatchMode) -> str:

@@ -19,12 +19,19 @@ LOOKS_IN_SILENCE = 10
 
 @dataclass
 class Purse:
-    """The money of one run, shared by all its cells, also those that fail; ``max_usd`` is None for no limit."""
+    """The money of one run, shared by all its cells, also those that fail; ``max_usd`` is None for no limit.
+
+    ``limit_name`` is what messages call its limit. ``in_batches_usd`` is what of the spent was for batches, at the most
+    that they can cost; ``ran_short`` says whether the limit left requests unasked.
+    """
 
     max_usd: float | None = None
     spent_usd: float = 0.0
+    limit_name: str = "`max_usd` of this run"
     held_usd: float = 0.0
     holds: int = 0
+    in_batches_usd: float = 0.0
+    ran_short: bool = False
 
     def hold(self, usd: float) -> bool:
         """Hold so much back, and say so; or say that it is not there."""
@@ -41,12 +48,11 @@ class Purse:
     @property
     def limits(self) -> list[MoneyLimit]:
         """Its limit, if there is one."""
-        to_go_on = "Another run goes on."
-        return (
-            []
-            if self.max_usd is None
-            else [MoneyLimit("`max_usd` of this run", self.max_usd, self.spent_usd, to_go_on)]
-        )
+        if self.max_usd is None:
+            return []
+        return [
+            MoneyLimit(self.limit_name, self.max_usd, self.spent_usd, "Another run goes on.", self.in_batches_usd),
+        ]
 
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
@@ -99,21 +105,31 @@ class Budget:
         self._freed.set()
 
     def spend(self, usd: float) -> bool:
-        """Book money at once, and say so; or say that it is not there."""
+        """Book the most that a batch can cost, and say so; or say that the money is not there."""
         if self._hold_everywhere(usd):
             return False
         self.settle(usd, usd)
+        self._purse.in_batches_usd += usd
         return True
+
+    def take_back(self, usd: float, booked_at: float) -> None:
+        """Take back what this run booked for a batch that was not handed in. ``booked_at`` is in seconds since 1970."""
+        self._purse.spent_usd = max(0.0, self._purse.spent_usd - usd)
+        self._purse.in_batches_usd = max(0.0, self._purse.in_batches_usd - usd)
+        for ledger in self._ledgers:
+            ledger.correct(-usd, booked_at)
 
     def say_what_is_short(self, usd: float) -> None:
         """Say, once of each limit, which one leaves the least where so much is needed."""
-        limits = self._purse.limits + [limit for ledger in self._ledgers for limit in ledger.limits]
+        of_run = self._purse.limits
+        limits = of_run + [limit for ledger in self._ledgers for limit in ledger.limits]
         limit = min(limits, key=lambda limit: limit.left_usd, default=None)
+        self._purse.ran_short |= limit in of_run
         if limit and limit.name not in self._said:
             self._said.add(limit.name)
             self._say(
-                f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.spent_usd:,.4f} USD are spent, and the next "
-                f"request may cost up to {usd:,.4f} USD. {limit.to_go_on}"
+                f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.in_words}, and the next request may cost "
+                f"up to {usd:,.4f} USD. {limit.to_go_on}"
             )
 
     def correct(self, usd: float, booked_at: float) -> None:

@@ -18,21 +18,38 @@ from dagster_project.generation.limits.shared_state import shared_state
 SECONDS_A_DAY = 86_400
 _DAY, _TODAY, _IN_ALL = range(3)
 _HELD, _HOLDS = range(2)
+RAISED = "when it is raised in models.yaml"
 
 
 @dataclass(frozen=True)
 class MoneyLimit:
-    """A limit on money: its name, how many US dollars it allows, how many were spent, and how to go on at it."""
+    """A limit on money: its name, how many US dollars it allows, how many are taken of them, and how to go on at it.
+
+    ``taken_usd`` is what was spent, and ``in_batches_usd`` of it what batches that are out may cost at most: when they
+    have come back, what they do not need is free again.
+    """
 
     name: str
     usd: float
-    spent_usd: float
+    taken_usd: float
     to_go_on: str
+    in_batches_usd: float = 0.0
 
     @property
     def left_usd(self) -> float:
-        """What may still be spent, in US dollars."""
-        return max(0.0, self.usd - self.spent_usd)
+        """What may still be spent now, in US dollars."""
+        return max(0.0, self.usd - self.taken_usd)
+
+    @property
+    def left_at_best_usd(self) -> float:
+        """What may be spent if the batches that are out turn out to cost nothing, in US dollars."""
+        return max(0.0, self.usd - self.taken_usd + self.in_batches_usd)
+
+    @property
+    def in_words(self) -> str:
+        """What is taken of it."""
+        spent = f"{max(0.0, self.taken_usd - self.in_batches_usd):,.4f} USD are spent"
+        return f"{spent}, {self.in_batches_usd:,.4f} held for batches that are out" if self.in_batches_usd else spent
 
 
 class Ledger:
@@ -46,6 +63,7 @@ class Ledger:
         max_usd: what may be spent in all; None for no limit.
         max_usd_per_day: what may be spent on one day; None for no limit.
         spent_before: gives what was spent today and in all, should there be no file yet, or no longer.
+        in_batches: gives what of it batches that are out may cost at most.
 
     Raises:
         SteerworksError: the disk does not take the file.
@@ -58,9 +76,11 @@ class Ledger:
         max_usd: float | None,
         max_usd_per_day: float | None,
         spent_before: Callable[[], tuple[float, float]],
+        in_batches: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0),
     ) -> None:
         self._name = name
         self._in_all = math.inf if max_usd is None else max_usd
+        self._in_batches = in_batches
         self._a_day = math.inf if max_usd_per_day is None else max_usd_per_day
         self._state = shared_state(folder / FOLDER / f"{name.replace(' ', '-')}.money", 3, 2, _book_what_was_held)
         with self._state:
@@ -109,17 +129,21 @@ class Ledger:
     @property
     def limits(self) -> list[MoneyLimit]:
         """Its limits, as far as there are any."""
-        today, in_all = self.spent_usd
-        limits = [
-            MoneyLimit(f"`max_usd` of {self._name}", self._in_all, in_all, "Raise it in models.yaml to go on."),
-            MoneyLimit(
-                f"`max_usd_per_day` of {self._name}",
-                self._a_day,
-                today,
-                "It goes on the next day (UTC), or when it is raised in models.yaml.",
-            ),
+        (today, in_all), (today_out, all_out) = self.spent_usd, self._in_batches()
+        return [
+            MoneyLimit(name, usd, taken, f"It goes on {_when(out)}{how}.", out)
+            for name, usd, taken, how, out in (
+                (f"`max_usd` of {self._name}", self._in_all, in_all, RAISED, all_out),
+                (
+                    f"`max_usd_per_day` of {self._name}",
+                    self._a_day,
+                    today,
+                    f"the next day (UTC), or {RAISED}",
+                    today_out,
+                ),
+            )
+            if usd < math.inf
         ]
-        return [limit for limit in limits if limit.usd < math.inf]
 
     @property
     def spent_usd(self) -> tuple[float, float]:
@@ -139,6 +163,10 @@ class Ledger:
     def _turn_the_page(self) -> None:
         if self._state.shared[_DAY] != (today := _today()):
             self._state.shared[_DAY], self._state.shared[_TODAY] = today, 0.0
+
+
+def _when(in_batches_usd: float) -> str:
+    return "with what batches leave when they have come back, or " if in_batches_usd else ""
 
 
 def _today() -> float:
