@@ -326,6 +326,30 @@ def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_i
         assert server.stats()["batch_lines"] == {"batched": 3}
 
 
+def test_what_is_out_for_a_model_that_is_gone_is_collected_though_nothing_is_missing(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", "second")
+        Launcher(settings).prompts("spring")
+        backfill(["second"])
+        ask_in_batches(config, "first")
+        backfill(["first"])
+        configure(config, server.address, "second")
+        said: list[str] = []
+
+        def is_collected() -> bool:
+            backfill()
+            said.append(capfd.readouterr().out)
+            return "what was handed in for spring has been collected" in said[-1]
+
+        until(is_collected)
+        assert "Nothing is missing" in said[-1]
+        batches()
+        assert "No batch is out." in capfd.readouterr().out
+
+
 def test_turns_in_between_keep_to_the_money_of_the_run(
     config: Path, home: Home, settings: Settings, tmp_path: Path
 ) -> None:
