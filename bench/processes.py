@@ -52,8 +52,8 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of all programs: they import this clone, whatever is installed."""
-    return {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **(extra or {})}
+    """Return the environment of all programs: they import this clone, whatever is installed, and compile it once only."""
+    return {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONDONTWRITEBYTECODE": "", **(extra or {})}
 
 
 class Running:
