@@ -52,7 +52,7 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of all programs: they import this clone, whatever is installed, and compile it once only."""
+    """Return the environment of all programs: they import this clone, whatever is installed, and compile it once."""
     return {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONDONTWRITEBYTECODE": "", **(extra or {})}
 
 

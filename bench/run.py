@@ -20,6 +20,7 @@ from bench.workload import Workload
 
 SMALLEST = 20
 OTHER_CLIENTS = {"bare": "bench.clients.bare", "openai": "bench.clients.plain_openai"}
+CPU = "CPU ms a request"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Asked:
         """The figures that every client has."""
         asking = {} if self.first_request is None else {"first": self.first_request}
         if self.cpu_a_request is not None:
-            asking["CPU ms a request"] = self.cpu_a_request * 1000
+            asking[CPU] = self.cpu_a_request * 1000
         return {
             "wall": self.finished.wall,
             "cpu": self.finished.cpu,

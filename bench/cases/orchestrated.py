@@ -14,7 +14,7 @@ from statistics import median
 
 from bench.cases.pace import Pace, fixed, large
 from bench.figures import Figures, Limit, Row, typical
-from bench.run import Run, ask, audited, configure
+from bench.run import CPU, Run, ask, audited, configure
 from bench.server import serve
 from bench.steerworks import backfill, home_environment
 from bench.workload import Workload
@@ -24,7 +24,6 @@ MOST_CPU_RATIO = 1.1
 TRIALS = 3
 WITHOUT = " without Dagster"
 """Ends the names of figures of the loop by itself."""
-CPU = "CPU ms a request"
 
 
 def orchestrated(run: Run) -> Iterator[Row]:

@@ -79,7 +79,8 @@ class _Bar:
         """How long the cells that were begun still take, as h:mm:ss; nothing as long as that cannot be said."""
         if not self._rate:
             return ""
-        return str(timedelta(seconds=round((self.total - self.settled) / self._rate)))
+        under_way = self.total - self.settled - sum(cell.in_batches for cell in self._cells.values())
+        return str(timedelta(seconds=round(under_way / self._rate)))
 
     @property
     def _rate(self) -> float:

@@ -187,6 +187,9 @@ def test_the_money_of_a_day_is_there_again_on_the_next(tmp_path: Path, monkeypat
     assert ledger.hold(4)
     ledger.settle(4, 4)
     assert ledger.spent_usd == (4.0, 7.0)
+    monkeypatch.undo()
+    assert ledger.spent_usd == (4.0, 7.0)
+    assert not ledger.hold(1)
 
 
 def test_two_processes_never_spend_more_than_the_limit(lake: Lake, prompts: Prompts) -> None:
