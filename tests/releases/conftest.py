@@ -48,6 +48,12 @@ def small_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def copied(original: Path, settings: Settings) -> Path:
+    """Lay a copy of an installation with a release over one that has nothing; return the folder of the release."""
+    shutil.copytree(original, settings.folder.parent, dirs_exist_ok=True)
+    return settings.home.releases / "v0.1.0"
+
+
 @pytest.fixture
 def settings(make_settings: Callable[[str], Settings]) -> Settings:
     return make_settings("one")

@@ -14,6 +14,7 @@ from dagster_project.releases import build_release, read_manifest
 from dagster_project.releases.flat_text import flatten
 from dagster_project.releases.splits import split_of
 from dagster_project.settings import Settings
+from tests.releases.conftest import copied
 from tests.releases.release_inputs import (
     ANNOTATORS,
     DISPUTED,
@@ -33,9 +34,8 @@ NAMES = ("data", "preference", "annotations")
 
 
 @pytest.fixture
-def release(small: Fixture, lake: Lake, settings: Settings) -> Path:
-    small.write()
-    return build_release(lake, settings, "v0.1.0", nothing_unmet).path
+def release(small_release: Path, settings: Settings) -> Path:
+    return copied(small_release, settings)
 
 
 def both(release: Path, name: str) -> pl.DataFrame:

@@ -18,16 +18,16 @@ from dagster_project.releases import build_release, read_manifest
 from dagster_project.releases.difference import difference, folder_of
 from dagster_project.releases.steps import Step, step_taken, version_after
 from dagster_project.settings import Settings
+from tests.releases.conftest import copied
 from tests.releases.release_inputs import Fixture, all_bytes, nothing_unmet, rewrite, seal, write_spec
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def first(small: Fixture, lake: Lake, settings: Settings) -> Path:
+def first(small_release: Path, settings: Settings) -> Path:
     """v0.1.0 of the small campaign."""
-    small.write()
-    return build_release(lake, settings, "v0.1.0", nothing_unmet).path
+    return copied(small_release, settings)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,20 +18,31 @@ from dagster_project.lake import Lake
 from dagster_project.releases import build_release, explain
 from dagster_project.releases.explaining import page
 from dagster_project.settings import PROJECT_ROOT, Settings
+from tests.releases.conftest import copied, make_installation
 from tests.releases.release_inputs import Fixture, frame, nothing_unmet
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def released(small: Fixture, lake: Lake, settings: Settings) -> Fixture:
-    small.write()
+@pytest.fixture(scope="module")
+def two_campaigns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation with two campaigns, and a release of the first."""
+    root = tmp_path_factory.mktemp("two-campaigns")
+    settings = make_installation(root)
+    lake = Lake(settings.home.lake)
+    Fixture(lake, "small", settings, "acme").write()
     Fixture(lake, "second", settings, "acme", tasks=4).write()
     rows = lake.read("curated_prompts", {"prompt_batch": "small"}).to_dicts()
     raw = [{**row, "file": "questions.jsonl", "row_number": row["intake_number"] + 1} for row in rows]
     raw = [{**row, "extra": None, "defect": None} for row in raw]
     lake.write("raw_prompts", {"prompt_batch": "small"}, frame("raw_prompts", raw))
     build_release(lake, settings, "v0.1.0", nothing_unmet)
+    return root
+
+
+@pytest.fixture
+def released(two_campaigns: Path, settings: Settings, small: Fixture) -> Fixture:
+    copied(two_campaigns, settings)
     return small
 
 

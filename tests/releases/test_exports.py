@@ -18,6 +18,7 @@ from dagster_project.releases import build_release
 from dagster_project.releases.exporters import FORMATS, writing
 from dagster_project.releases.exporters.formats import LABEL_NAMES
 from dagster_project.settings import Settings
+from tests.releases.conftest import copied, make_installation
 from tests.releases.release_inputs import TIED, Fixture, all_bytes, nothing_unmet, rewrite, write_spec
 
 pytestmark = pytest.mark.slow
@@ -32,14 +33,23 @@ def built(lake: Lake, settings: Settings, **spec: Any) -> Path:
     return build_release(lake, Settings(settings.folder, settings.home), "v0.1.0", nothing_unmet).path
 
 
-@pytest.fixture
-def release(small: Fixture, lake: Lake, settings: Settings) -> Path:
-    """A release whose annotators preferred the first response of every other task."""
-    small.write()
+@pytest.fixture(scope="module")
+def turned_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation with a release whose annotators preferred the first response of every other task."""
+    root = tmp_path_factory.mktemp("turned-release")
+    settings = make_installation(root)
+    lake = Lake(settings.home.lake)
+    Fixture(lake, "small", settings, "acme").write()
     turned = pl.when(pl.col("task_id").str.tail(1).is_in(list("13579"))).then(-2).otherwise(pl.col("strength"))
     preferences = lake.read("preferences")
     rewrite(lake, settings, "preferences", preferences.with_columns(strength=turned.cast(pl.Int8)))
-    return built(lake, settings)
+    built(lake, settings)
+    return root
+
+
+@pytest.fixture
+def release(turned_release: Path, settings: Settings) -> Path:
+    return copied(turned_release, settings)
 
 
 def table(release: Path, name: str) -> Rows:
