@@ -58,9 +58,9 @@ def starter(tmp_path_factory: pytest.TempPathFactory) -> Starter:
 
 
 def _shorten_answers(models: Path) -> None:
-    """A third of the tokens: most of a run's time is the model's, and longer answers would show nothing more."""
+    """A few tokens each: most of a run's time is the model's, and longer answers would show nothing more."""
     text = models.read_text()
-    for usual, short in (("max_tokens: 96", "max_tokens: 32"), ("max_tokens: 64", "max_tokens: 24")):
+    for usual, short in (("max_tokens: 96", "max_tokens: 12"), ("max_tokens: 64", "max_tokens: 10")):
         assert usual in text
         text = text.replace(usual, short)
     models.write_text(text)
