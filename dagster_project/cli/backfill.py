@@ -13,7 +13,7 @@ from dagster_project.cli.money import Allowance, amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import collect_left_behind, unfilled_cells
+from dagster_project.generation import collect_left_behind, collect_unasked, unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
 
@@ -41,19 +41,20 @@ def backfill(
     if dry_run:
         print_estimates(console, settings, models or known, max_usd)
         return
-    lake = Lake(settings.home.lake)
+    lake, slugs = Lake(settings.home.lake), models or known
     with TerminalProgress(console) as terminal:
         launcher = Launcher(settings, TerminalProgressResource(terminal))
-        ranges = launcher.missing_responses(models or known)
+        ranges = launcher.missing_responses(slugs)
+        collect_unasked(lake, settings.models, slugs, unfilled_cells(lake, settings.models, slugs), terminal)
+        if not ranges:  # else the runs do so
+            collect_left_behind(lake, settings.models, slugs, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
-        if not ranges:  # else the runs did so
-            collect_left_behind(lake, settings.models, models or known, terminal)
     if not ranges:
         console.print("Nothing is missing: every model has answered every selected prompt.")
+    if unfilled := unfilled_cells(lake, settings.models, slugs):
+        console.print(missing_in_words(lake, unfilled), style="yellow", highlight=False, soft_wrap=True)
     if problems:
         raise SteerworksError("\n".join(problems))
-    if unfilled := unfilled_cells(lake, settings.models, models or known):
-        console.print(missing_in_words(lake, unfilled), style="yellow", highlight=False, soft_wrap=True)
 
 
 def _fill(
@@ -74,7 +75,7 @@ def _fill(
             cut_short.append((cells, before + share.usd - terminal.spent_usd))
     for cells, was_too_little in cut_short[: len(ranges) - 1]:  # the last one had all that there was
         rest = left(max_usd, terminal.spent_usd)
-        if rest.usd is not None and rest.usd > was_too_little:
+        if rest.usd is not None and rest.usd > max(0.0, was_too_little):
             problems += _fill_one(launcher, cells, rest, terminal, ", with what others left")
     return problems
 

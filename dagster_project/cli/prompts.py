@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dagster_project.cli.launch import Launcher
+from dagster_project.cli.money import Allowance, amount_of_usd
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.summary import print_prompts
 from dagster_project.cli.terminal import open_console
@@ -29,7 +30,10 @@ def add(
     batch: Annotated[str, typer.Option(help="a name for these prompts; becomes a partition")],
     source: Annotated[str, typer.Option(help="where they come from; a row's own `source` wins")],
     licence: Annotated[str, typer.Option(help="their licence; a row's own `licence` wins")],
-    run: Annotated[bool, typer.Option(help="curate and select them now")] = True,
+    run: Annotated[bool, typer.Option(help="curate and select them now, which may ask the models that curate")] = True,
+    max_usd: Annotated[
+        float | None, typer.Option(callback=amount_of_usd, help="what these models may cost, if they have prices")
+    ] = None,
 ) -> None:
     """Take in a file or folder of prompts as a batch, then curate and select them."""
     settings, console = Settings.from_environment(), open_console()
@@ -38,7 +42,7 @@ def add(
     console.print(f"Batch `{batch}` has {rows} of {file}, from number {delivery.first_number}.")
     if run:
         with TerminalProgress(console) as bars:
-            Launcher(settings, TerminalProgressResource(bars)).prompts(batch)
+            Launcher(settings, TerminalProgressResource(bars)).prompts(batch, Allowance(max_usd))
         print_prompts(console, Lake(settings.home.lake), [batch])
         console.print(
             f"Name `{batch}` under `prompt_batches` of a campaign in {settings.folder / 'campaigns.yaml'}, or run "

@@ -6,6 +6,7 @@ import time
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from dagster_project.cli.terminal import open_console
@@ -77,21 +78,28 @@ def _difference(lake: Lake, settings: Settings, differing: list[CellCount]) -> S
 def batches() -> None:
     """List what is out with Batch APIs: requests, since when, and the money that is held for them."""
     settings, console = Settings.from_environment(), open_console()
-    out = list(outstanding_batches(settings.home.lake))
-    if not out:
+    found = list(outstanding_batches(settings.home.lake))
+    out = [batch for batch in found if isinstance(batch, OutstandingBatch)]
+    if out:
+        _print_batches(console, settings.models, out)
+    elif not found:
         console.print("No batch is out.")
-        return
-    console.print(_batches(out, settings.models))
+    if unreadable := [str(problem) for problem in found if isinstance(problem, SteerworksError)]:
+        raise SteerworksError("\n".join(unreadable))
+
+
+def _print_batches(console: Console, models: ModelsFile, out: list[OutstandingBatch]) -> None:
+    console.print(_batches(out, models))
     requests, usd = sum(batch.requests for batch in out), sum(batch.booked_usd for batch in out)
     console.print(
         f"{requests:,} requests are out, with {usd:,.4f} USD held for them. The sensor `batches` collects what comes "
         "back; so does `steerworks backfill`.",
         soft_wrap=True,
     )
-    if gone := sorted({batch.model for batch in out} - set(settings.models.models)):
+    if gone := sorted({batch.model for batch in out} - set(models.models)):
         console.print(
             f"models.yaml no longer has {', '.join(gone)}. What is out for them is collected by `steerworks backfill` "
-            "as long as another model has the same endpoint.",
+            "if another model has the same endpoint, and waits until one has if not.",
             soft_wrap=True,
         )
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from dagster_project.cli.launch import Launcher
+from dagster_project.cli.launch import Launcher, RunStoppedError
 from dagster_project.cli.missing import missing_in_words
 from dagster_project.cli.money import Allowance, amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
@@ -24,7 +24,7 @@ from dagster_project.generation import unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Pairing, Settings
 from dagster_project.simulation import answer_outbox
-from dagster_project.vendors import CampaignStatus, close, status
+from dagster_project.vendors import CampaignStatus, close, silent_models, status
 
 STARTER_VERSION = "v0.1.0"
 STARTER_BATCH = "starter"
@@ -88,14 +88,16 @@ class Journey:
         """Bring a campaign to its consensus; return what it waits for, if it does."""
         pairing = self.settings.campaign(campaign).pairing
         if pairing is not None and not self._is_frozen(campaign):
-            self._generate(pairing)
+            problems = self._generate(pairing)
             if words := self._unselected(pairing):
                 return f"`{campaign}` waits for prompts. {words}"
             if not self.without_missing and (missing := self._missing(pairing)):
-                return (
-                    f"`{campaign}` waits for responses, for its tasks are made once. {missing} To go on without them "
-                    "for good, run again with --without-missing."
-                )
+                told = f"`{campaign}` waits for responses, for its tasks are made once. {missing}"
+                if problems:
+                    raise SteerworksError("\n".join([*problems, told]))
+                return told
+            for problem in problems:
+                self.terminal.waiting(problem)
         with self.terminal.step(f"tasks of {campaign}"):
             self.launcher.run("tasks", campaign)
         self._take_in_ratings(campaign)
@@ -109,14 +111,22 @@ class Journey:
         """Say whether the tasks were exported: then no further response could reach them."""
         return Lake(self.settings.home.lake).exists("annotation_tasks", {"campaign": campaign})
 
-    def _generate(self, pairing: Pairing) -> None:
+    def _generate(self, pairing: Pairing) -> list[str]:
+        """Have every model asked; return why some could not be."""
+        problems: list[str] = []
         for batch in pairing.prompt_batches:
             self._deliver_starter(batch)
             with self.terminal.step(f"prompts of {batch}"):
                 self.launcher.prompts(batch, self._money_left)
             for model in self._models_of(pairing):
-                with self.terminal.step(f"responses of {model} to {batch}"):
-                    self.launcher.responses(model, batch, self._money_left)
+                try:
+                    with self.terminal.step(f"responses of {model} to {batch}"):
+                        self.launcher.responses(model, batch, self._money_left)
+                except RunStoppedError:
+                    raise
+                except SteerworksError as error:
+                    problems.append(str(error))
+        return list(dict.fromkeys(problems))
 
     @property
     def _money_left(self) -> Allowance:
@@ -136,7 +146,16 @@ class Journey:
         lake = Lake(self.settings.home.lake)
         unfilled = unfilled_cells(lake, self.settings.models, self._models_of(pairing))
         cells = [cell for cell in unfilled if cell[1] in pairing.prompt_batches]
-        return missing_in_words(lake, cells) if cells else None
+        return f"{missing_in_words(lake, cells)} {self._without_them(lake, pairing)}" if cells else None
+
+    def _without_them(self, lake: Lake, pairing: Pairing) -> str:
+        """Say how to go on without what is missing."""
+        if silent := silent_models(lake, self._models_of(pairing), pairing.prompt_batches):
+            return (
+                f"{', '.join(silent)} gave no answer yet: to go on without, name other `models` under `pairing` in "
+                "campaigns.yaml."
+            )
+        return "To go on without them for good, run again with --without-missing."
 
     def _deliver_starter(self, batch: str) -> None:
         if batch == STARTER_BATCH and not any(known.batch == batch for known in delivered_batches(self.settings.home)):

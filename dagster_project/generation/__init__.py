@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dagster_project.generation.batches.ended import cells_with_ended_batches
     from dagster_project.generation.batches.log import OutstandingBatch, outstanding_batches
     from dagster_project.generation.completion import Completed, complete_conversations
-    from dagster_project.generation.engine import Cell, answer_cell, answer_cells, collect_left_behind
+    from dagster_project.generation.engine import Cell, answer_cell, answer_cells, collect_left_behind, collect_unasked
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
     from dagster_project.generation.limits.budget import Purse
@@ -51,6 +51,7 @@ __all__ = [
     "ask_structured",
     "cells_with_ended_batches",
     "collect_left_behind",
+    "collect_unasked",
     "complete_conversations",
     "conversation_hash",
     "embed",
@@ -88,6 +89,7 @@ __getattr__ = offering(
         "ask_structured": "structured",
         "cells_with_ended_batches": "batches.ended",
         "collect_left_behind": "engine",
+        "collect_unasked": "engine",
         "complete_conversations": "completion",
         "conversation_hash": "requests",
         "embed": "questions",

@@ -6,6 +6,7 @@ Belongs here: what all cells of a process share that ask the same model. Does no
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -39,6 +40,7 @@ class Channel:
         given_up: requests whose tries were used up since the last one that was settled.
         failure: why no request to the model can succeed for now.
         batches_are_full: whether the provider's Batch API said that it takes no more for now.
+        handing_in: the batches that are being handed in; if one is not taken, its money is there for others.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Channel:
         self.given_up = 0
         self.failure: SteerworksError | None = None
         self.batches_are_full = False
+        self.handing_in: set[asyncio.Event] = set()
         self._broken_in_a_row = 0
         self._askers: set[Stoppable] = set()
 

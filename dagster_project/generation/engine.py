@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.batches.left_behind import as_configured_then, left_behind
-from dagster_project.generation.batches.log import BatchLog
+from dagster_project.generation.batches.log import BatchLog, logs_of_batches
 from dagster_project.generation.cell import OpenCell
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
@@ -101,9 +101,9 @@ class Engine:
         """Take in what has come back of cells' batches, and ask for nothing.
 
         Yields:
-            Each cell with how many of its requests are out still, or why some could not be collected.
+            Each cell that has batches out, with how many of its requests stay out, or why some could not be collected.
         """
-        yield from self._side_by_side(cells, self._collect)
+        yield from self._side_by_side(filter(self._has_batches_out, cells), self._collect)
 
     def _side_by_side(
         self, cells: Iterable[Cell], work: Callable[[Cell, int], Coroutine[Any, Any, T]]
@@ -227,6 +227,27 @@ def answer_cells(
     collect_left_behind(lake, models, (cell.model for cell in cells), progress)
     with Engine(lake, models, progress, purse) as engine:
         yield from engine.answer(cells)
+
+
+def collect_unasked(
+    lake: Lake, models: ModelsFile, slugs: Collection[str], asked: Collection[tuple[str, str]], progress: Progress
+) -> None:
+    """Collect what is out for cells of some models that nobody asks for now.
+
+    They are full, or their prompts are no longer selected. What cannot be collected is told.
+
+    Args:
+        lake: whose journals take the answers; the table is made anew when the cells are asked for.
+        models: endpoints and models.
+        slugs: the models.
+        asked: cells that are asked for, given as model and prompt batch; whoever does so collects for them.
+        progress: told what cannot be collected.
+    """
+    out = [Cell(model, batch) for model, batch, _ in logs_of_batches(lake.root) if model in slugs]
+    with Engine(lake, models, progress) as engine:
+        for cell, result in engine.collect(cell for cell in out if cell not in asked):
+            if isinstance(result, SteerworksError):
+                progress.waiting(f"{cell.model}|{cell.prompt_batch}: {result}")
 
 
 def collect_left_behind(lake: Lake, models: ModelsFile, slugs: Iterable[str], progress: Progress) -> None:

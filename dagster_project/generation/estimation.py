@@ -25,7 +25,7 @@ class Estimate:
 
     ``prompt_tokens`` are guessed from the length of the prompts; ``completion_tokens`` and ``usd`` from the model's
     answers so far, ``answers_so_far`` of them, or from ``max_tokens`` if there are none. More than ``most_usd`` it
-    cannot cost.
+    cannot cost, as long as the endpoint counts no more tokens than ``max_tokens`` allows.
     """
 
     model: str
@@ -89,5 +89,6 @@ def _add_request(sums: Estimate, form: RequestForm, request: Request) -> None:
     sums.requests += 1
     sums.prompt_tokens += read
     sums.completion_tokens += written
-    sums.usd += cost_usd(form.spec.prices, read, written)
-    sums.most_usd += highest_cost_usd(form.spec.prices, request)
+    usd = cost_usd(form.spec.prices, read, written)
+    sums.usd += usd
+    sums.most_usd += max(usd, highest_cost_usd(form.spec.prices, request))

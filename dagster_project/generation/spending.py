@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from dagster_project.errors import SteerworksError
 from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.journal import journals
 from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
@@ -64,8 +66,15 @@ def spent_before(lake_root: Path, model: str | None = None) -> tuple[float, floa
 
 
 def in_batches(lake_root: Path, model: str | None = None) -> tuple[float, float]:
-    """Return what of that is for batches that are out, at the most that they can cost, as `spent_before` does."""
-    return _today_and_in_all(cost for journal in _journals_of(lake_root, model) for cost in _batches(journal))
+    """Return what of that is for batches that are out, at the most that they can cost, as `spent_before` does.
+
+    It is only told, so a log that cannot be read counts as nothing here; whoever needs that one says so.
+    """
+    found: list[tuple[str, float]] = []
+    for journal in _journals_of(lake_root, model):
+        with suppress(SteerworksError):
+            found += _batches(journal)
+    return _today_and_in_all(found)
 
 
 def _journals_of(lake_root: Path, model: str | None) -> Iterator[Path]:

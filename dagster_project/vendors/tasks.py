@@ -6,6 +6,7 @@ sent (`outbox`), or the shape of files of imported responses (`imported`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,14 +159,25 @@ def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[s
             f"them with `steerworks backfill {missing[0].partition('|')[0]}`, or in the UI (the asset `responses`, "
             "these partitions), and start again; or name fewer models under `pairing` in campaigns.yaml."
         )
-    answered = set(session.query("annotation/answering_models", wanted)["model"])
-    if silent := [model for model in wanted["models"] if model not in answered]:
+    if silent := _silent(session, wanted):
         empty = ", ".join(f"{model}|{batch}" for model, batch in cells if model in silent)
         raise SteerworksError(
             f"campaign `{campaign}`: these models have no `ok` answer: {', '.join(silent)} (cells {empty}). "
-            "The column `reason` of `responses` says why; materialise these partitions again, or take the models "
-            "out of `pairing` in campaigns.yaml."
+            "The column `reason` of `responses` says why; `steerworks backfill` asks again, or collects what is "
+            "out; or take the models out of `pairing` in campaigns.yaml."
         )
+
+
+def silent_models(lake: Lake, models: Sequence[str], prompt_batches: Sequence[str]) -> list[str]:
+    """Return which of some models have not answered any prompt of some batches: tasks cannot pair these."""
+    with Session() as session:
+        session.table(lake, "responses")
+        return _silent(session, {"models": list(models), "prompt_batches": list(prompt_batches)})
+
+
+def _silent(session: Session, wanted: Mapping[str, list[str]]) -> list[str]:
+    answered = set(session.query("annotation/answering_models", wanted)["model"])
+    return [model for model in wanted["models"] if model not in answered]
 
 
 def _imported(lake: Lake, settings: Settings, campaign: str) -> pa.Table:

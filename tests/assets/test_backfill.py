@@ -159,6 +159,21 @@ def test_tasks_can_be_made_without_the_answers_that_are_missing_and_lead_to_a_re
     assert (home.releases / "v0.1.0" / "manifest.json").exists()
 
 
+def test_a_run_asks_every_model_though_one_fails_and_says_how_to_go_on_without_it(
+    config: Path, home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", "down", "zest")
+        Launcher(settings).prompts("spring")
+        pair_in_a_campaign(config, "spring")
+        with pytest.raises(
+            SteerworksError, match=r"(?s)the endpoint `down`.*down gave no answer yet: .*name other `mo"
+        ):
+            run()
+    assert Counter(Lake(home.lake).read("responses")["model"]) == {"first": 3, "zest": 3}
+
+
 def test_what_one_model_leaves_of_the_money_goes_to_one_that_came_before_it(
     config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,12 +15,15 @@ from dagster_project.generation import (
     Cell,
     CellProgress,
     CellReport,
+    OutstandingBatch,
     Purse,
     SilentProgress,
     answer_cell,
     answer_cells,
     cells_with_ended_batches,
+    collect_unasked,
     estimate,
+    outstanding_batches,
     unfilled_cells,
 )
 from dagster_project.generation.batches.desk import BatchDesk
@@ -254,6 +257,62 @@ def test_what_there_was_no_room_for_costs_the_run_nothing(lake: Lake, prompts: P
         assert run(lake, models, purse).failed == {"batch_no_room": 3}
         assert purse.spent_usd == 0
         assert run(lake, models, purse).sent == 3
+
+
+def test_what_one_cell_finds_no_room_for_is_no_want_of_money_of_another(lake: Lake, prompts: Prompts) -> None:
+    cells = [Cell("m", f"b{number}") for number in range(6)]
+    for number, cell in enumerate(cells):
+        prompts(2, cell.prompt_batch, first=1000 * number)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server, prices=DEAR)
+        full = Reply(429, b'{"error": {"message": "Full", "code": "token_limit_exceeded"}}')
+        server.instead["create"] = [full] * len(cells)
+        reports = [report for _, report in answer_cells(lake, models, cells, progress, Purse(4.0))]
+    failed = [report.failed for report in reports if isinstance(report, CellReport)]
+    assert failed == [{"batch_no_room": 2}] * len(cells)
+    assert not [message for message in progress.messages if "is reached" in message]
+
+
+@pytest.mark.parametrize("call", ["upload", "create"])
+def test_an_id_that_repeats_the_key_is_kept_nowhere(
+    lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    prompts(2)
+    monkeypatch.setenv("TEST_KEY", KEY)
+    with serve_batches(BatchServer()) as server:
+        server.instead[call] = [Reply(200, json.dumps({"id": f"of-{KEY}"}).encode())]
+        with pytest.raises(SteerworksError, match=r"gives the id of-\*\*\*, which repeats a secret"):
+            run(lake, models_at(server, {"api_key_env": "TEST_KEY"}))
+    assert not [path for path in lake.root.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_what_is_out_for_cells_that_nobody_asks_for_is_collected(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        run(lake, models)
+        collect_unasked(lake, models, ["m"], [("m", BATCH)], progress)
+        assert BatchLog(journal_path(lake.root, "m", BATCH)).outstanding
+        collect_unasked(lake, models, ["m"], [], progress)
+    assert not BatchLog(journal_path(lake.root, "m", BATCH)).outstanding
+    assert len(settled(lake)) == 2
+    assert progress.messages == []
+
+
+def test_a_log_of_batches_that_cannot_be_read_hides_no_other(lake: Lake, prompts: Prompts) -> None:
+    prompts(2)
+    with serve_batches(BatchServer()) as server:
+        run(lake, models_at(server))
+    log = journal_path(lake.root, "gone", BATCH).with_suffix(".batches")
+    log.parent.mkdir(parents=True)
+    log.write_text("garbage\n")
+    bad, good = outstanding_batches(lake.root)
+    assert isinstance(bad, SteerworksError)
+    assert f"{log}:1" in str(bad)
+    assert isinstance(good, OutstandingBatch)
+    assert good.requests == 2
 
 
 def test_a_provider_that_does_not_take_the_key_is_named_and_the_key_is_not(

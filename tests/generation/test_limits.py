@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagster_project.generation import Cell, Purse, SilentProgress, answer_cell, answer_cells
+from dagster_project.generation.journal import journal_path
 from dagster_project.generation.limits.budget import Budget
 from dagster_project.generation.limits.gate import Gate
 from dagster_project.generation.limits.ledger import Ledger
@@ -223,6 +224,33 @@ def test_the_limit_that_is_reached_is_told_once(
     assert budget.spend(0.5)
     assert len(said) == 1
     assert told in said[0]
+
+
+def test_what_limits_say_of_batches_reads_no_log_that_no_limit_is_about(lake: Lake, prompts: Prompts) -> None:
+    """A log that cannot be read keeps no other model from what its own money allows."""
+    prompts(3)
+    log = journal_path(lake.root, "gone", BATCH).with_suffix(".batches")
+    log.parent.mkdir(parents=True)
+    log.write_text("garbage\n")
+    log.with_suffix(".jsonl").touch()
+    with serve_models(Behaviour(usage=False)) as server:
+        for max_usd_per_day in (None, 2.0):
+            models = loopback_models(server.address, prices=DEAR)
+            limited = models.model_copy(update={"max_usd_per_day": max_usd_per_day})
+            Ledger(lake.root, "all models", None, max_usd_per_day, lambda: (0.0, 0.0))
+            report = answer_cell(lake, limited, "m", BATCH, SilentProgress(), Purse(1.0))
+            assert report.failed["budget"] >= 1
+        assert server.stats()["requests"] == 2
+
+
+def test_an_endpoint_that_counts_more_than_was_held_back_is_told_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    budget = Budget(Purse(), [Ledger(tmp_path, "model m", 10, None, nothing)], said.append)
+    for spent in (1.0, 2.5, 2.5):
+        assert asyncio.run(budget.hold(1.0))
+        budget.settle(1.0, spent)
+    assert len(said) == 1
+    assert "the endpoint counts more tokens than `max_tokens` allows" in said[0]
 
 
 def test_what_is_given_back_of_another_day_is_not_of_this_days_money(tmp_path: Path) -> None:

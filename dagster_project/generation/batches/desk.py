@@ -7,9 +7,11 @@ A cell is run once to hand its requests in, and again when its batches have ende
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from pydantic_core import to_json
 
@@ -116,9 +118,10 @@ class BatchDesk:
                 arrived is looked for by the next run.
         """
         for some in _shares(requests, mode):
-            covered, booked = ([], 0.0) if self._channel.batches_are_full else self._book(some)
+            covered, booked = ([], 0.0) if self._channel.batches_are_full else await self._book(some)
             if covered:
-                await self._hand_in(covered, booked, mode)
+                with self._under_way():
+                    await self._hand_in(covered, booked, mode)
             if self._channel.batches_are_full:
                 for request in some:
                     self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
@@ -153,9 +156,21 @@ class BatchDesk:
         self._log.handed_in(record.mark, batch_id)
         self.sent += len(requests)
 
-    def _book(self, share: Sequence[Request]) -> tuple[list[Request], float]:
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Let other cells know that a batch is being handed in, and when that is over."""
+        over = asyncio.Event()
+        self._channel.handing_in.add(over)
+        try:
+            yield
+        finally:
+            self._channel.handing_in.discard(over)
+            over.set()
+
+    async def _book(self, share: Sequence[Request]) -> tuple[list[Request], float]:
         """Return the first requests, for which there is money, and how much was booked for them.
 
+        Where it does not reach, what is being handed in by other cells is waited for: the provider may not take it.
         Booked in few and large amounts: a kill in the midst of very many would leave them booked for nothing.
         """
         costs = [highest_cost_usd(self._channel.spec.prices, request) for request in share]
@@ -164,6 +179,11 @@ class BatchDesk:
             usd = sum(costs[covered : covered + step])
             if not usd or self._channel.budget.spend(usd):
                 covered, booked = covered + step, booked + usd
+            elif handing_in := next(iter(self._channel.handing_in), None):
+                await handing_in.wait()
+                if self._channel.batches_are_full:
+                    self._channel.budget.take_back(booked, time.time())
+                    return [], 0.0
             else:
                 step //= 2
         return list(share[:covered]), booked

@@ -196,16 +196,16 @@ class OutstandingBatch:
     booked_usd: float
 
 
-def outstanding_batches(lake_root: Path) -> Iterator[OutstandingBatch]:
-    """Yield what is out with providers, also for models that are no longer configured.
-
-    Raises:
-        SteerworksError: a log of batches, or the requests of one that is out, cannot be read.
-    """
+def outstanding_batches(lake_root: Path) -> Iterator[OutstandingBatch | SteerworksError]:
+    """Yield what is out with providers, also for models that are no longer configured, or why a log cannot be read."""
     for model, prompt_batch, journal in logs_of_batches(lake_root):
-        log = BatchLog(journal)
-        for record in log.outstanding:
-            requests = len(log.requests(record))
+        try:
+            log = BatchLog(journal)
+            out = [(record, len(log.requests(record))) for record in log.outstanding]
+        except SteerworksError as error:
+            yield error
+            continue
+        for record, requests in out:
             yield OutstandingBatch(model, prompt_batch, record.batch_id, record.planned_at, requests, record.booked_usd)
 
 

@@ -180,6 +180,11 @@ class BatchProvider:
     def _id(self, fields: Mapping[str, Any]) -> str:
         if not isinstance(fields.get("id"), str) or not fields["id"]:
             raise self._unreadable(json.dumps(fields).encode())
+        if (shown := self._secrets.masked(fields["id"])) != fields["id"]:
+            raise ProviderError(
+                f"{self._where} gives the id {shown}, which repeats a secret; ids are kept in files. Take `batch` out "
+                f"of the model in models.yaml, and run again. {KEPT}"
+            )
         return str(fields["id"])
 
     async def _json(self, call: Awaitable[_Raw]) -> Mapping[str, Any]:
@@ -214,12 +219,14 @@ class BatchProvider:
             outcome = read_reply(error.status_code, error.response.content, error.response.headers, self._secrets)
             problem = outcome.problem if isinstance(outcome, Dead) else f"answers with status {error.status_code}"
             words = outcome.detail if not isinstance(outcome, Answered) else ""
+            is_dead = isinstance(outcome, Dead)
+            advice = "Mend" if is_dead else "Run again; if it stays so, mend"
             raise ProviderError(
-                f"{self._where} {problem}, and says: {words}. Mend the endpoint or the key, or take "
-                f"`batch` out of the model in models.yaml, and run again. {KEPT}",
+                f"{self._where} {problem}, and says: {words}. {advice} the endpoint or the key, or take "
+                f"`batch` out of the model in models.yaml. {KEPT}",
                 error.status_code,
                 words,
-                needs_a_person=isinstance(outcome, Dead),
+                needs_a_person=is_dead,
             ) from None
         except openai.APIConnectionError as error:
             words = self._secrets.masked(str(error.__cause__ or error))

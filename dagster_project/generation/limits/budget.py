@@ -15,6 +15,7 @@ from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LOOKS_IN_SILENCE = 10
+ROUNDING = 1e-9
 
 
 @dataclass
@@ -99,6 +100,11 @@ class Budget:
         """Let go of what was held for a request, and book what it cost, perhaps more."""
         if not held_usd:
             return
+        if spent_usd > held_usd * (1 + ROUNDING):
+            self._say_once(
+                "an answer cost more than was held for it: the endpoint counts more tokens than `max_tokens` allows, "
+                "or than the prompt has bytes. With such an endpoint, limits can be exceeded by what is in flight"
+            )
         self._purse.settle(held_usd, spent_usd)
         for ledger in self._ledgers:
             ledger.settle(held_usd, spent_usd)
@@ -125,11 +131,11 @@ class Budget:
         limits = of_run + [limit for ledger in self._ledgers for limit in ledger.limits]
         limit = min(limits, key=lambda limit: limit.left_usd, default=None)
         self._purse.ran_short |= limit in of_run
-        if limit and limit.name not in self._said:
-            self._said.add(limit.name)
-            self._say(
+        if limit:
+            self._say_once(
                 f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.in_words}, and the next request may cost "
-                f"up to {usd:,.4f} USD. {limit.to_go_on}"
+                f"up to {usd:,.4f} USD. {limit.to_go_on}",
+                about=limit.name,
             )
 
     def correct(self, usd: float, booked_at: float) -> None:
@@ -140,6 +146,11 @@ class Budget:
         self._purse.spent_usd += max(0.0, usd)
         for ledger in self._ledgers:
             ledger.correct(usd, booked_at)
+
+    def _say_once(self, words: str, about: str = "") -> None:
+        if about not in self._said:
+            self._said.add(about)
+            self._say(words)
 
     def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
         """Hold money back in every account; if one of them is short of it, in none, and return that one."""

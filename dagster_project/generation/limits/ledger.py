@@ -129,6 +129,8 @@ class Ledger:
     @property
     def limits(self) -> list[MoneyLimit]:
         """Its limits, as far as there are any."""
+        if self._in_all == self._a_day == math.inf:
+            return []
         (today, in_all), (today_out, all_out) = self.spent_usd, self._in_batches()
         return [
             MoneyLimit(name, usd, taken, f"It goes on {_when(out)}{how}.", out)
