@@ -59,7 +59,7 @@ class Secrets:
                 self._know(_plain(whole)[0])
 
     def may_be_in(self, body: bytes) -> bool:
-        """Say, quickly, whether a whole secret may be in the body of an answer."""
+        """Say, quickly, whether a whole secret may be in the body of an answer, or in an id."""
         return any(mark in body for mark in self._marks)
 
     def masked(self, words: str) -> str:

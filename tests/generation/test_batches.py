@@ -287,6 +287,13 @@ def test_an_id_that_repeats_the_key_is_kept_nowhere(
     assert not [path for path in lake.root.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
+def test_a_short_key_may_be_part_of_an_id(lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts(2)
+    monkeypatch.setenv("TEST_KEY", "batch")
+    with serve_models(Behaviour()) as server:
+        assert run(lake, models_at(server, {"api_key_env": "TEST_KEY"})).sent == 2
+
+
 def test_what_is_out_for_cells_that_nobody_asks_for_is_collected(lake: Lake, prompts: Prompts) -> None:
     prompts(2)
     progress = Recorder()

@@ -180,7 +180,8 @@ class BatchProvider:
     def _id(self, fields: Mapping[str, Any]) -> str:
         if not isinstance(fields.get("id"), str) or not fields["id"]:
             raise self._unreadable(json.dumps(fields).encode())
-        if (shown := self._secrets.masked(fields["id"])) != fields["id"]:
+        if self._secrets.may_be_in(fields["id"].encode()):
+            shown = self._secrets.masked(fields["id"])
             raise ProviderError(
                 f"{self._where} gives the id {shown}, which repeats a secret; ids are kept in files. Take `batch` out "
                 f"of the model in models.yaml, and run again. {KEPT}"
