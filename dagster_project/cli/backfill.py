@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import collect_left_behind, collect_unasked, unfilled_cells
 from dagster_project.lake import Lake
-from dagster_project.settings import Settings
+from dagster_project.settings import ModelsFile, Settings
 
 
 def backfill(
@@ -45,9 +46,7 @@ def backfill(
     with TerminalProgress(console) as terminal:
         launcher = Launcher(settings, TerminalProgressResource(terminal))
         ranges = launcher.missing_responses(slugs)
-        collect_unasked(lake, settings.models, slugs, unfilled_cells(lake, settings.models, slugs), terminal)
-        if not ranges:  # else the runs do so
-            collect_left_behind(lake, settings.models, slugs, terminal)
+        _collect_what_no_run_does(lake, settings.models, slugs, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
     if not ranges:
         console.print("Nothing is missing: every model has answered every selected prompt.")
@@ -55,6 +54,15 @@ def backfill(
         console.print(missing_in_words(lake, unfilled), style="yellow", highlight=False, soft_wrap=True)
     if problems:
         raise SteerworksError("\n".join(problems))
+
+
+def _collect_what_no_run_does(
+    lake: Lake, models: ModelsFile, slugs: Collection[str], terminal: TerminalProgress
+) -> None:
+    """Collect what is out for cells that are full, and for models that are gone whose endpoints nobody is asked at."""
+    unfilled = unfilled_cells(lake, models, list(slugs))
+    collect_unasked(lake, models, slugs, unfilled, terminal)
+    collect_left_behind(lake, models, set(slugs) - {model for model, _ in unfilled}, terminal)
 
 
 def _fill(
@@ -65,19 +73,19 @@ def _fill(
     Each may spend an equal share of what the ones before it left. One for which that was too little is filled once more
     if the ones after it left some of theirs.
     """
-    problems: list[str] = []
+    problems: dict[tuple[str, str], list[str]] = {}
     cut_short: list[tuple[tuple[str, str], float]] = []
-    for number, cells in enumerate(ranges):
+    for number, cells in enumerate(ranges, start=1):
         before = terminal.spent_usd
-        share = left(max_usd, before).share(len(ranges) - number)
-        problems += _fill_one(launcher, cells, share, terminal)
-        if terminal.ran_short and share.usd is not None:
+        share = left(max_usd, before).share(len(ranges) - number + 1)
+        problems[cells] = _fill_one(launcher, cells, share, terminal)
+        if terminal.ran_short and share.usd is not None and number < len(ranges):  # the last one had all that there was
             cut_short.append((cells, before + share.usd - terminal.spent_usd))
-    for cells, was_too_little in cut_short[: len(ranges) - 1]:  # the last one had all that there was
+    for cells, was_too_little in cut_short:
         rest = left(max_usd, terminal.spent_usd)
         if rest.usd is not None and rest.usd > max(0.0, was_too_little):
-            problems += _fill_one(launcher, cells, rest, terminal, ", with what others left")
-    return problems
+            problems[cells] = _fill_one(launcher, cells, rest, terminal, ", with what others left")
+    return [problem for of_range in problems.values() for problem in of_range]
 
 
 def _fill_one(

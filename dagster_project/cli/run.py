@@ -7,6 +7,7 @@ costs seconds and asks no model.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from dagster_project.generation import unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.settings import PROJECT_ROOT, Pairing, Settings
 from dagster_project.simulation import answer_outbox
-from dagster_project.vendors import CampaignStatus, close, silent_models, status
+from dagster_project.vendors import CampaignStatus, close, status, unpairable_models
 
 STARTER_VERSION = "v0.1.0"
 STARTER_BATCH = "starter"
@@ -49,13 +50,15 @@ def run(
     with TerminalProgress(console) as terminal:
         launcher = Launcher(settings, TerminalProgressResource(terminal))
         journey = Journey(settings, launcher, terminal, max_usd, without_missing)
-        waiting = [words for campaign in spec.campaigns if (words := journey.campaign(campaign))]
-        if not waiting:
+        waiting, problems = journey.campaigns(spec.campaigns)
+        if not waiting and not problems:
             with terminal.step(f"release {version}"):
                 journey.launcher.release(version)
     if waiting:
         console.print("\n".join(waiting), style="yellow", highlight=False, soft_wrap=True)
-    else:
+    if problems:
+        raise SteerworksError("\n".join(problems))
+    if not waiting:
         print_summary(console, settings, version, time.monotonic() - begun)
 
 
@@ -84,15 +87,26 @@ class Journey:
     max_usd: float | None = None
     without_missing: bool = False
 
+    def campaigns(self, campaigns: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Bring campaigns to their consensus; return what they wait for, and what kept others from it."""
+        waiting: list[str] = []
+        problems: list[str] = []
+        for campaign in campaigns:
+            try:
+                waiting += filter(None, [self.campaign(campaign)])
+            except RunStoppedError:
+                raise
+            except SteerworksError as error:
+                problems.append(str(error))
+        return waiting, problems
+
     def campaign(self, campaign: str) -> str | None:
         """Bring a campaign to its consensus; return what it waits for, if it does."""
         pairing = self.settings.campaign(campaign).pairing
         if pairing is not None and not self._is_frozen(campaign):
             problems = self._generate(pairing)
-            if words := self._unselected(pairing):
-                return f"`{campaign}` waits for prompts. {words}"
-            if not self.without_missing and (missing := self._missing(pairing)):
-                told = f"`{campaign}` waits for responses, for its tasks are made once. {missing}"
+            if waiting := self._unselected(pairing) or self._missing(pairing):
+                told = f"`{campaign}` waits for {waiting}"
                 if problems:
                     raise SteerworksError("\n".join([*problems, told]))
                 return told
@@ -138,22 +152,25 @@ class Journey:
     def _unselected(self, pairing: Pairing) -> str | None:
         """Return in which batches turns of prompts are missing, if there are any."""
         lake, home = Lake(self.settings.home.lake), self.settings.home
-        cut_short = sorted(set(unselected_batches(lake, home)) & set(pairing.prompt_batches))
-        return f"Turns in {', '.join(cut_short)} were left for want of money; run again." if cut_short else None
+        cut_short = ", ".join(sorted(set(unselected_batches(lake, home)) & set(pairing.prompt_batches)))
+        return f"prompts: turns in {cut_short} were left for want of money; run again." if cut_short else None
 
     def _missing(self, pairing: Pairing) -> str | None:
-        """Return which answers are missing to what is to be paired, and why, if there are any."""
+        """Return which answers are missing to what is to be paired, and why, if any are that are not to be left out."""
         lake = Lake(self.settings.home.lake)
         unfilled = unfilled_cells(lake, self.settings.models, self._models_of(pairing))
         cells = [cell for cell in unfilled if cell[1] in pairing.prompt_batches]
-        return f"{missing_in_words(lake, cells)} {self._without_them(lake, pairing)}" if cells else None
+        if self.without_missing or not cells:
+            return None
+        words = missing_in_words(lake, cells)
+        return f"responses, for its tasks are made once. {words} {self._without_them(lake, pairing)}"
 
     def _without_them(self, lake: Lake, pairing: Pairing) -> str:
         """Say how to go on without what is missing."""
-        if silent := silent_models(lake, self._models_of(pairing), pairing.prompt_batches):
+        if unpairable := unpairable_models(lake, self._models_of(pairing), pairing.prompt_batches):
             return (
-                f"{', '.join(silent)} gave no answer yet: to go on without, name other `models` under `pairing` in "
-                "campaigns.yaml."
+                f"To go on without {', '.join(unpairable)}, which gave no answer at all or none to a whole batch, name "
+                "other `models` under `pairing` in campaigns.yaml."
             )
         return "To go on without them for good, run again with --without-missing."
 

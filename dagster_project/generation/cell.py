@@ -56,7 +56,7 @@ class OpenCell:
 
     The counters are of this run: ``done``, ``failed`` and ``in_batches``, out with a Batch API, of ``total`` wanted;
     ``reused``, known before; ``asked``, settled by this run, which had ``written_tokens`` written; ``out_of_money``,
-    not reached.
+    not reached. ``collecting_seconds`` were spent by `collect`.
     """
 
     lake: Lake
@@ -78,10 +78,11 @@ class OpenCell:
     asked: int = 0
     out_of_money: int = 0
     written_tokens: int = 0
+    collecting_seconds: float = 0.0
     _following: Following | None = None
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
     _brought: set[str] = field(default_factory=set)
-    _has_collected: bool = False
+    _just_collected: bool = False
     _told_at: float = 0.0
 
     @property
@@ -169,11 +170,14 @@ class OpenCell:
         Raises:
             SteerworksError: the provider cannot be reached or refuses. What other batches brought is taken in.
         """
+        started = time.monotonic()
         log = BatchLog(self.journal)
         try:
             await self._collect(log)
         finally:
             self.claims.release(self.journal)
+            self.collecting_seconds += time.monotonic() - started
+        self._just_collected = True
         return len(log.requests_outstanding)
 
     def _missing(
@@ -223,8 +227,9 @@ class OpenCell:
     async def _settle_missing(self, missing: Iterator[Request]) -> None:
         """Collect what has come back of the cell's batches, and ask for what is missing and in no batch."""
         log = BatchLog(self.journal)
-        if log.outstanding and not self._has_collected:
+        if log.outstanding and not self._just_collected:
             await self._collect(log)
+        self._just_collected = False
         self.unsettled.pending |= log.requests_outstanding
         asked_for: Iterator[Request] = (
             request for request in missing if request.request_hash not in self.unsettled.pending
@@ -251,7 +256,6 @@ class OpenCell:
                     raise
                 self.progress.waiting(str(error))  # the model has another way now for what is not out
         self.known.refresh(self.journal)
-        self._has_collected = True
 
     async def _hand_in(self, missing: Iterator[Request], log: BatchLog, mode: BatchMode) -> None:
         async with self._desk(log) as desk:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -151,21 +151,23 @@ class Engine:
         )
 
     def _has_batches_out(self, cell: Cell) -> bool:
-        """Say whether a cell has batches to collect. If it has a log that cannot be read, answering it says so."""
-        with suppress(SteerworksError):
+        """Say whether a cell has batches to collect, or a log that cannot be read: collecting says why."""
+        try:
             return bool(BatchLog(journal_path(self._lake.root, *cell)).outstanding)
-        return False
+        except SteerworksError:
+            return True
 
-    async def _collect_while_idle(self, cell: Cell, rank: int) -> None:
+    async def _collect_while_idle(self, cell: Cell, _rank: int) -> None:
         """Collect for a cell, which `_answer` goes on with; if another run works on it, that one does."""
-        opened = self._cell(cell, rank=rank)
+        opened = self._cell(cell)
         with while_idle(opened.journal) as idle:
             if idle:
                 await opened.collect()
                 self._collected[cell] = opened
 
     async def _answer(self, cell: Cell, rank: int) -> CellReport:
-        opened = self._collected.pop(cell, None) or self._cell(cell, rank=rank)
+        opened = self._collected.pop(cell, None) or self._cell(cell)
+        opened.rank = rank
         async with only_one_process(opened.journal, self._progress):
             return await fill_cell(opened, self._models)
 
@@ -216,7 +218,8 @@ def answer_cells(
         cells: which partitions; the first ones first.
         progress: told after each answer.
         purse: the run's money, which all cells take from, even if they fail; None for no limit. The
-            limit is never exceeded as long as the server is paid for no more tokens than it counts.
+            limit is never exceeded as long as the server is paid for no more tokens than ``max_tokens`` and the
+            prompt's bytes allow.
 
     Yields:
         Each cell as it is finished, with its report, or with the reason why it could not be filled: the batch or the

@@ -25,7 +25,7 @@ class Estimate:
 
     ``prompt_tokens`` are guessed from the length of the prompts; ``completion_tokens`` and ``usd`` from the model's
     answers so far, ``answers_so_far`` of them, or from ``max_tokens`` if there are none. More than ``most_usd`` it
-    cannot cost, as long as the endpoint counts no more tokens than ``max_tokens`` allows.
+    cannot cost, as long as the endpoint counts no more tokens than ``max_tokens`` and the prompt's bytes allow.
     """
 
     model: str

@@ -66,7 +66,7 @@ async def fill_cell(cell: OpenCell, models: ModelsFile) -> CellReport:
         table.cancel()
         await asyncio.gather(table, return_exceptions=True)
         raise
-    return _report(cell, await table, time.monotonic() - started)
+    return _report(cell, await table, cell.collecting_seconds + time.monotonic() - started)
 
 
 async def _write_table(cell: OpenCell, form: RequestForm, following: Following) -> Figures:

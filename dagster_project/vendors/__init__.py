@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dagster_project.vendors.label_studio import Studio, pull, push
     from dagster_project.vendors.merging import Merged, merge
     from dagster_project.vendors.outbox import export_round, round_path
-    from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks, frozen_rubric, silent_models
+    from dagster_project.vendors.tasks import FrozenTasks, freeze_tasks, frozen_rubric, unpairable_models
     from dagster_project.vendors.top_up import TopUp, order_top_ups
     from dagster_project.vendors.vault import expired_raw
 
@@ -64,10 +64,10 @@ _MODULES = {
     "push": "label_studio",
     "received": "campaigns",
     "round_path": "outbox",
-    "silent_models": "tasks",
     "status": "campaigns",
     "take_again": "again",
     "take_in": "intake",
+    "unpairable_models": "tasks",
 }
 """Where each name comes from."""
 
@@ -99,10 +99,10 @@ __all__ = [
     "push",
     "received",
     "round_path",
-    "silent_models",
     "status",
     "take_again",
     "take_in",
+    "unpairable_models",
 ]
 
 __getattr__ = offering(__name__, _MODULES)

@@ -147,20 +147,14 @@ def _require_budget(settings: Settings, campaign: str, responses: int, controls:
 
 def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[str, list[str]]) -> None:
     """Raise if a wanted cell was never asked, or a wanted model has answered nothing."""
-    cells = [(model, batch) for model in wanted["models"] for batch in wanted["prompt_batches"]]
-    missing = [
-        f"{model}|{batch}"
-        for model, batch in cells
-        if not lake.exists("responses", {"model": model, "prompt_batch": batch})
-    ]
-    if missing:
+    if missing := [f"{model}|{batch}" for model, batch in _never_filled(lake, wanted)]:
         raise SteerworksError(
             f"campaign `{campaign}`: these cells of `responses` are missing: {', '.join(missing)}. Fill "
             f"them with `steerworks backfill {missing[0].partition('|')[0]}`, or in the UI (the asset `responses`, "
             "these partitions), and start again; or name fewer models under `pairing` in campaigns.yaml."
         )
     if silent := _silent(session, wanted):
-        empty = ", ".join(f"{model}|{batch}" for model, batch in cells if model in silent)
+        empty = ", ".join(f"{model}|{batch}" for model in silent for batch in wanted["prompt_batches"])
         raise SteerworksError(
             f"campaign `{campaign}`: these models have no `ok` answer: {', '.join(silent)} (cells {empty}). "
             "The column `reason` of `responses` says why; `steerworks backfill` asks again, or collects what is "
@@ -168,11 +162,21 @@ def _require_answers(lake: Lake, session: Session, campaign: str, wanted: dict[s
         )
 
 
-def silent_models(lake: Lake, models: Sequence[str], prompt_batches: Sequence[str]) -> list[str]:
-    """Return which of some models have not answered any prompt of some batches: tasks cannot pair these."""
+def unpairable_models(lake: Lake, models: Sequence[str], prompt_batches: Sequence[str]) -> list[str]:
+    """Return which of some models tasks cannot pair: a cell was never filled, or they have answered nothing."""
+    wanted = {"models": list(models), "prompt_batches": list(prompt_batches)}
     with Session() as session:
         session.table(lake, "responses")
-        return _silent(session, {"models": list(models), "prompt_batches": list(prompt_batches)})
+        silent = _silent(session, wanted)
+    never_filled = {model for model, _ in _never_filled(lake, wanted)}
+    return [model for model in models if model in never_filled or model in silent]
+
+
+def _never_filled(lake: Lake, wanted: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    cells = [(model, batch) for model in wanted["models"] for batch in wanted["prompt_batches"]]
+    return [
+        cell for cell in cells if not lake.exists("responses", dict(zip(("model", "prompt_batch"), cell, strict=True)))
+    ]
 
 
 def _silent(session: Session, wanted: Mapping[str, list[str]]) -> list[str]:

@@ -274,6 +274,26 @@ def test_what_one_cell_finds_no_room_for_is_no_want_of_money_of_another(lake: La
     assert not [message for message in progress.messages if "is reached" in message]
 
 
+def test_what_a_provider_took_is_out_though_it_had_no_room_for_another_meanwhile(lake: Lake, prompts: Prompts) -> None:
+    cells = [Cell("m", "b0"), Cell("m", "b1")]
+    for number, cell in enumerate(cells):
+        prompts(2, cell.prompt_batch, first=1000 * number)
+
+    def slowly(entries: list[Body]) -> bytes:
+        time.sleep(0.5)
+        return all_answered(entries)
+
+    with serve_batches(BatchServer(slowly)) as server:
+        full = Reply(429, b'{"error": {"message": "Full", "code": "token_limit_exceeded"}}')
+        server.instead["create"] = [Reply(200, b'{"id": "batch_0"}', done=True), full]
+        results = dict(answer_cells(lake, models_at(server), cells, SilentProgress()))
+    reports = [report for report in results.values() if isinstance(report, CellReport)]
+    assert sorted((report.sent, report.failed.popitem()) for report in reports) == [
+        (0, ("batch_no_room", 2)),
+        (2, ("batch_pending", 2)),
+    ]
+
+
 @pytest.mark.parametrize("call", ["upload", "create"])
 def test_an_id_that_repeats_the_key_is_kept_nowhere(
     lake: Lake, prompts: Prompts, monkeypatch: pytest.MonkeyPatch, call: str
@@ -306,6 +326,11 @@ def test_what_is_out_for_cells_that_nobody_asks_for_is_collected(lake: Lake, pro
     assert not BatchLog(journal_path(lake.root, "m", BATCH)).outstanding
     assert len(settled(lake)) == 2
     assert progress.messages == []
+    log = journal_path(lake.root, "m", "other").with_suffix(".batches")
+    log.write_text("garbage\n")
+    collect_unasked(lake, models, ["m"], [], progress)
+    [said] = progress.messages
+    assert f"{log}:1: this line is not about a batch" in said
 
 
 def test_a_log_of_batches_that_cannot_be_read_hides_no_other(lake: Lake, prompts: Prompts) -> None:

@@ -118,12 +118,13 @@ class BatchDesk:
                 arrived is looked for by the next run.
         """
         for some in _shares(requests, mode):
+            before = self.sent
             covered, booked = ([], 0.0) if self._channel.batches_are_full else await self._book(some)
             if covered:
                 with self._under_way():
                     await self._hand_in(covered, booked, mode)
             if self._channel.batches_are_full:
-                for request in some:
+                for request in some[self.sent - before :]:
                     self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
             elif len(covered) < len(some):
                 self.out_of_money = True
@@ -182,8 +183,7 @@ class BatchDesk:
             elif handing_in := next(iter(self._channel.handing_in), None):
                 await handing_in.wait()
                 if self._channel.batches_are_full:
-                    self._channel.budget.take_back(booked, time.time())
-                    return [], 0.0
+                    return [], 0.0  # nobody waits who has booked anything
             else:
                 step //= 2
         return list(share[:covered]), booked

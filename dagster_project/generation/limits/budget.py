@@ -16,6 +16,10 @@ from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
 SECONDS_BETWEEN_LOOKS = 0.1
 LOOKS_IN_SILENCE = 10
 ROUNDING = 1e-9
+TOO_DEAR = (
+    "an answer cost more than was held for it: the endpoint counts more tokens than `max_tokens` allows, or than the "
+    "prompt has bytes. With such an endpoint, limits can be exceeded by what is in flight"
+)
 
 
 @dataclass
@@ -61,6 +65,11 @@ class Purse:
         self.held_usd = max(0.0, self.held_usd - held_usd) if self.holds else 0.0
         self.spent_usd += spent_usd
 
+    def take_back(self, usd: float) -> None:
+        """Take back what was spent for a batch."""
+        self.spent_usd = _less(self.spent_usd, usd)
+        self.in_batches_usd = _less(self.in_batches_usd, usd)
+
 
 class Budget:
     """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
@@ -101,10 +110,7 @@ class Budget:
         if not held_usd:
             return
         if spent_usd > held_usd * (1 + ROUNDING):
-            self._say_once(
-                "an answer cost more than was held for it: the endpoint counts more tokens than `max_tokens` allows, "
-                "or than the prompt has bytes. With such an endpoint, limits can be exceeded by what is in flight"
-            )
+            self._say_once(TOO_DEAR)
         self._purse.settle(held_usd, spent_usd)
         for ledger in self._ledgers:
             ledger.settle(held_usd, spent_usd)
@@ -120,8 +126,7 @@ class Budget:
 
     def take_back(self, usd: float, booked_at: float) -> None:
         """Take back what this run booked for a batch that was not handed in. ``booked_at`` is in seconds since 1970."""
-        self._purse.spent_usd = max(0.0, self._purse.spent_usd - usd)
-        self._purse.in_batches_usd = max(0.0, self._purse.in_batches_usd - usd)
+        self._purse.take_back(usd)
         for ledger in self._ledgers:
             ledger.correct(-usd, booked_at)
 
@@ -135,7 +140,7 @@ class Budget:
             self._say_once(
                 f"{limit.name}, {limit.usd:,.4f} USD, is reached: {limit.in_words}, and the next request may cost "
                 f"up to {usd:,.4f} USD. {limit.to_go_on}",
-                about=limit.name,
+                limit.name,
             )
 
     def correct(self, usd: float, booked_at: float) -> None:
@@ -143,13 +148,16 @@ class Budget:
 
         ``booked_at`` is in seconds since 1970.
         """
+        if usd > ROUNDING:
+            self._say_once(TOO_DEAR)
         self._purse.spent_usd += max(0.0, usd)
         for ledger in self._ledgers:
             ledger.correct(usd, booked_at)
 
-    def _say_once(self, words: str, about: str = "") -> None:
-        if about not in self._said:
-            self._said.add(about)
+    def _say_once(self, words: str, about: str | None = None) -> None:
+        """Say something, unless it was said before, or something else about the same."""
+        if (about or words) not in self._said:
+            self._said.add(about or words)
             self._say(words)
 
     def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
@@ -163,3 +171,9 @@ class Budget:
                 return account
             held.append(account)
         return None
+
+
+def _less(sum_usd: float, usd: float) -> float:
+    """Subtract what was added before; sums of amounts do not come back to 0 by themselves."""
+    left = sum_usd - usd
+    return left if left > ROUNDING else 0.0

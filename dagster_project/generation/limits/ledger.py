@@ -163,7 +163,7 @@ class Ledger:
         return shared[_IN_ALL] + usd <= self._in_all and shared[_TODAY] + usd <= self._a_day
 
     def _turn_the_page(self) -> None:
-        # A clock that was set back over midnight must not give the day's money a second time.
+        # A clock that was set back over midnight, by a day at most, gives the day's money no second time.
         if (today := _today()) not in (self._state.shared[_DAY], self._state.shared[_DAY] - 1):
             self._state.shared[_DAY], self._state.shared[_TODAY] = today, 0.0
 
