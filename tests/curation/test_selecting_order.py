@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +146,7 @@ def test_a_rare_top_level_is_taken_whole_and_the_rest_by_their_weights() -> None
     assert max(levels[level] for level in (1, 2, 3, 4)) - min(levels[level] for level in (1, 2, 3, 4)) <= 1
 
 
+@pytest.mark.slow
 def test_levels_are_independent_of_topics_over_seeds() -> None:
     """Over many seeds each topic has the top level twice as often as any other, also where it has but two prompts."""
     prompts = pool(3_000, multi_turn=0)

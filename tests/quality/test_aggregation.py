@@ -106,6 +106,7 @@ def test_dawid_skene_of_real_ratings_is_that_of_crowd_kit(shared_data: Path) -> 
     assert np.bincount(found.argmax(axis=1), minlength=5).tolist() == CROWD_KIT["labels"]
 
 
+@pytest.mark.slow
 def test_pairs_straight_from_ratings_give_the_alpha_of_krippendorff_and_the_kappas_of_scikit_learn() -> None:
     ratings, _ = simulated(5, items=400)
     matrix = np.full((ratings.n_annotators, ratings.n_items), np.nan)
