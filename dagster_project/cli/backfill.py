@@ -9,7 +9,7 @@ import typer
 
 from dagster_project.cli.dry_run import print_estimates
 from dagster_project.cli.launch import Launcher, RunStoppedError
-from dagster_project.cli.missing import missing_in_words
+from dagster_project.cli.missing import NOTHING_IS_MISSING, missing_in_words
 from dagster_project.cli.money import Allowance, amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.terminal import open_console
@@ -49,7 +49,7 @@ def backfill(
         _collect_what_no_run_does(lake, settings.models, slugs, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
     if not ranges:
-        console.print("Nothing is missing: every model has answered every selected prompt.")
+        console.print(NOTHING_IS_MISSING)
     if unfilled := unfilled_cells(lake, settings.models, slugs):
         console.print(missing_in_words(lake, unfilled), style="yellow", highlight=False, soft_wrap=True)
     if problems:

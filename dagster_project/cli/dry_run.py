@@ -7,6 +7,7 @@ from collections import defaultdict
 from rich.console import Console
 from rich.table import Table
 
+from dagster_project.cli.missing import NOTHING_IS_MISSING
 from dagster_project.cli.money import OPTION
 from dagster_project.generation import Estimate, MoneyLimit, estimate, money_limits, unfilled_cells
 from dagster_project.lake import Lake
@@ -18,7 +19,7 @@ def print_estimates(console: Console, settings: Settings, models: list[str], max
     lake = Lake(settings.home.lake)
     estimates = estimate(lake, settings.models, unfilled_cells(lake, settings.models, models))
     if not estimates:
-        console.print("Nothing is missing: every model has answered every selected prompt.")
+        console.print(NOTHING_IS_MISSING)
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("model")

@@ -8,6 +8,7 @@ from dagster_project.generation import unsettled_reasons
 from dagster_project.lake import Lake
 
 NAMED_CELLS = 5
+NOTHING_IS_MISSING = "Nothing is missing: every model has answered every selected prompt."
 
 
 def missing_in_words(lake: Lake, cells: Sequence[tuple[str, str]]) -> str:

@@ -16,6 +16,7 @@ from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
 SECONDS_BETWEEN_LOOKS = 0.1
 LOOKS_IN_SILENCE = 10
 ROUNDING = 1e-9
+"""Amounts that differ by less are the same: sums of them do not come out even."""
 TOO_DEAR = (
     "an answer cost more than was held for it: the endpoint counts more tokens than `max_tokens` allows, or than the "
     "prompt has bytes. With such an endpoint, limits can be exceeded by what is in flight"
@@ -75,7 +76,7 @@ class Budget:
     """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
 
     What is free needs no money, and asks for none. ``say`` is called with why a request waits for money of other runs,
-    and once with each limit that was reached.
+    once with each limit that was reached, and once if something cost more than was held for it.
     """
 
     def __init__(self, purse: Purse, ledgers: Sequence[Ledger], say: Callable[[str], None]) -> None:
