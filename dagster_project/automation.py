@@ -8,7 +8,7 @@ a server of the user's, start switched off.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,10 @@ def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         """Ask every model for the selected prompts that it has not answered yet, within the nightly budget."""
-        ranges = missing_ranges(context.instance, settings, sorted(settings.models.models))
+        from dagster_project.generation import unfilled_cells  # noqa: PLC0415 - loads slowly
+
+        models = sorted(settings.models.models)
+        ranges = ranges_of(context.instance, unfilled_cells(_lake(settings), settings.models, models))
         if not ranges:
             return dg.SkipReason("every model has answered every selected prompt")
         config = spending("responses", nightly.max_usd / len(ranges))
@@ -125,24 +128,25 @@ def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
     return schedule
 
 
-def missing_ranges(instance: dg.DagsterInstance, settings: Settings, models: Sequence[str]) -> list[tuple[str, str]]:
+def ranges_of(instance: dg.DagsterInstance, unfilled: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return first and last key of each unbroken run of missing cells, model by model.
 
-    Which cells are missing is asked of the lake, not of Dagster: a cell that was materialised when the
-    money ran out still lacks answers. Batches that Dagster does not know, as its storage is another one than they were
-    taken in with, are told to it.
-    """
-    from dagster_project.generation import unfilled_cells  # noqa: PLC0415 - loads slowly
+    Batches that Dagster does not know, as its storage is another one than they were taken in with, are told to it.
 
-    unfilled = set(unfilled_cells(_lake(settings), settings.models, models))
-    name = PROMPT_BATCHES.name or ""
-    if unknown := sorted({batch for _, batch in unfilled} - set(instance.get_dynamic_partitions(name))):
+    Args:
+        instance: which knows the order of the batches.
+        unfilled: the missing cells, given as model and prompt batch. The lake says which (`unfilled_cells`), not
+            Dagster: a cell that was materialised when the money ran out still lacks answers.
+    """
+    missing, name = dict.fromkeys(unfilled), PROMPT_BATCHES.name or ""
+    if unknown := sorted({batch for _, batch in missing} - set(instance.get_dynamic_partitions(name))):
         instance.add_dynamic_partitions(name, unknown)
+    models = dict.fromkeys(model for model, _ in missing)
     cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(name)]
     ranges: list[tuple[str, str]] = []
-    for (_, missing), run in groupby(cells, key=lambda cell: (cell[0], cell in unfilled)):
+    for (_, is_missing), run in groupby(cells, key=lambda cell: (cell[0], cell in missing)):
         keys = [cell_key(*cell) for cell in run]
-        if missing:
+        if is_missing:
             ranges.append((keys[0], keys[-1]))
     return ranges
 

@@ -45,22 +45,26 @@ def backfill(
     lake, slugs = Lake(settings.home.lake), models or known
     with TerminalProgress(console) as terminal:
         launcher = Launcher(settings, TerminalProgressResource(terminal))
-        ranges = launcher.missing_responses(slugs)
-        _collect_what_no_run_does(lake, settings.models, slugs, terminal)
+        unfilled = unfilled_cells(lake, settings.models, slugs)
+        ranges = launcher.ranges_of(unfilled)
+        _collect_what_no_run_does(lake, settings.models, slugs, unfilled, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
-    if not ranges:
+    if not unfilled:
         console.print(NOTHING_IS_MISSING)
-    if unfilled := unfilled_cells(lake, settings.models, slugs):
-        console.print(missing_in_words(lake, unfilled), style="yellow", highlight=False, soft_wrap=True)
+    if still_unfilled := unfilled_cells(lake, settings.models, slugs):
+        console.print(missing_in_words(lake, still_unfilled), style="yellow", highlight=False, soft_wrap=True)
     if problems:
         raise SteerworksError("\n".join(problems))
 
 
 def _collect_what_no_run_does(
-    lake: Lake, models: ModelsFile, slugs: Collection[str], terminal: TerminalProgress
+    lake: Lake,
+    models: ModelsFile,
+    slugs: Collection[str],
+    unfilled: Collection[tuple[str, str]],
+    terminal: TerminalProgress,
 ) -> None:
     """Collect what is out for cells that are full, and for models that are gone whose endpoints nobody is asked at."""
-    unfilled = unfilled_cells(lake, models, list(slugs))
     collect_unasked(lake, models, slugs, unfilled, terminal)
     collect_left_behind(lake, models, set(slugs) - {model for model, _ in unfilled}, terminal)
 

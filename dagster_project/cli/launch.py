@@ -10,14 +10,14 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import missing_ranges, range_tags, spending
+from dagster_project.automation import range_tags, ranges_of, spending
 from dagster_project.cli.money import NO_LIMIT, Allowance
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -115,10 +115,10 @@ class Launcher:
         """Fill one cell of `responses`."""
         self._execute("responses", partition_key=cell_key(model, batch), run_config=_spending("responses", allowance))
 
-    def missing_responses(self, models: Sequence[str]) -> list[tuple[str, str]]:
-        """Return the unbroken ranges of cells that lack answers, model by model."""
+    def ranges_of(self, unfilled: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the unbroken ranges of some cells, given as model and prompt batch; first and last key of each."""
         with open_instance(self.settings.home) as instance:
-            return missing_ranges(instance, self.settings, models)
+            return ranges_of(instance, unfilled)
 
     def responses_in_range(self, first: str, last: str, allowance: Allowance = NO_LIMIT) -> None:
         """Fill all cells between two keys of one model, in one run."""

@@ -103,7 +103,7 @@ def _threads() -> int:
     Threads wait for each other by spinning, so one that shares its core with another program
     slows all of them down, tenfold on two cores.
     """
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     return max(1, min(round(cores * _idle_share()), MOST_THREADS))
 
 

@@ -237,7 +237,7 @@ def collect_unasked(
 ) -> None:
     """Collect what is out for cells of some models that nobody asks for now.
 
-    They are full, or their prompts are no longer selected. What cannot be collected is told.
+    They are full, or their prompts are no longer selected. What cannot be collected is told, each reason once.
 
     Args:
         lake: whose journals take the answers; the table is made anew when the cells are asked for.
@@ -247,10 +247,15 @@ def collect_unasked(
         progress: told what cannot be collected.
     """
     out = [Cell(model, batch) for model, batch, _ in logs_of_batches(lake.root) if model in slugs]
+    left: dict[str, list[Cell]] = {}
     with Engine(lake, models, progress) as engine:
         for cell, result in engine.collect(cell for cell in out if cell not in asked):
             if isinstance(result, SteerworksError):
-                progress.waiting(f"{cell.model}|{cell.prompt_batch}: {result}")
+                left.setdefault(str(result), []).append(cell)
+    for reason, cells in left.items():
+        first, *others = sorted(cells)
+        more = f" and {len(others)} more" if others else ""
+        progress.waiting(f"{first.model}|{first.prompt_batch}{more}: {reason}")
 
 
 def collect_left_behind(lake: Lake, models: ModelsFile, slugs: Iterable[str], progress: Progress) -> None:

@@ -27,7 +27,9 @@ _ASKED = pa.schema(
 
 
 def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list[tuple[str, str]]:
-    """Return model and prompt batch of each cell that lacks a settled answer to a selected prompt and sample.
+    """Return model and prompt batch of each cell that lacks a settled answer, in the order of the models.
+
+    It lacks one if any selected prompt does, to any sample.
 
     An answer is settled if the next run would not ask again: not if the money or the tries ran out, and not if it is to
     another conversation than the one selected now, or was asked of another endpoint or revision or with other sampling
@@ -46,7 +48,8 @@ def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list
         session.table(lake, "selected_prompts")
         session.table(lake, "responses")
         session.frame("models", pa.Table.from_pylist(asked, _ASKED))
-        return session.query("responses/unfilled_cells").rows()
+        cells = session.query("responses/unfilled_cells").rows()
+    return sorted(cells, key=lambda cell: slugs.index(cell[0]))
 
 
 def unsettled_reasons(lake: Lake, cells: Collection[tuple[str, str]]) -> Counter[str]:

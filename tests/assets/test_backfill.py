@@ -22,6 +22,7 @@ from dagster_project.cli.run import run
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
+from dagster_project.generation import unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import Home, Settings
@@ -69,16 +70,24 @@ def deliver(home: Home, tmp_path: Path) -> None:
         deliver_prompts(home, path, batch, "test", "CC0-1.0")
 
 
-def pair_in_a_campaign(config: Path, batch: str) -> None:
-    """Have the release v0.1.0 hold a campaign `season` over one batch."""
-    season = {"vendor": "simulated", "guideline_version": "1.0", "pairing": {"prompt_batches": [batch], "seed": 1}}
-    (config / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": {"season": season}}))
+def pair_in_a_campaign(config: Path, batch: str, **models_of: list[str]) -> None:
+    """Have the release v0.1.0 hold campaigns over one batch, each of some models; `season` of all if none is named."""
+    pairing = {"prompt_batches": [batch], "seed": 1}
+    pairings = {name: pairing | {"models": models} for name, models in models_of.items()} or {"season": pairing}
+    each = {"vendor": "simulated", "guideline_version": "1.0"}
+    campaigns = {name: each | {"pairing": pairing} for name, pairing in pairings.items()}
+    (config / "campaigns.yaml").write_text(yaml.safe_dump({"campaigns": campaigns}))
     release = config / "releases" / "v0.1.0.yaml"
-    release.write_text(yaml.safe_dump(yaml.safe_load(release.read_text()) | {"campaigns": ["season"]}))
+    release.write_text(yaml.safe_dump(yaml.safe_load(release.read_text()) | {"campaigns": list(campaigns)}))
+
+
+def missing(launcher: Launcher, *models: str) -> list[tuple[str, str]]:
+    settings = launcher.settings
+    return launcher.ranges_of(unfilled_cells(Lake(settings.home.lake), settings.models, models))
 
 
 def fill(launcher: Launcher, *models: str) -> None:
-    for first, last in launcher.missing_responses(models):
+    for first, last in missing(launcher, *models):
         launcher.responses_in_range(first, last)
 
 
@@ -95,10 +104,10 @@ def test_a_new_model_is_asked_for_every_prompt_and_no_other_model_is_asked(
         assert server.stats()["requests"] == 6
         configure(config, server.address, "first", "second")
         again = Launcher(Settings(config, home))
-        assert again.missing_responses(["first", "second"]) == [("second|spring", "second|summer")]
+        assert missing(again, "first", "second") == [("second|spring", "second|summer")]
         fill(again, "first", "second")
         assert server.stats()["requests"] == 12
-        assert again.missing_responses(["first", "second"]) == []
+        assert missing(again, "first", "second") == []
     rows = Lake(home.lake).read("responses")
     assert Counter(rows["model"]) == {"first": 6, "second": 6}
 
@@ -114,7 +123,7 @@ def test_a_model_whose_endpoint_is_down_is_named_and_its_cells_stay_missing(
         fill(launcher, "first")
         with pytest.raises(SteerworksError, match=r"model `down`: the endpoint `down` at http://127.0.0.1:9/v1"):
             fill(launcher, "down")
-        assert launcher.missing_responses(["down", "first"]) == [("down|spring", "down|spring")]
+        assert missing(launcher, "down", "first") == [("down|spring", "down|spring")]
 
 
 def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_tasks_are_made_before(
@@ -130,7 +139,7 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         rows = Lake(home.lake).read("responses")
         assert Counter(rows["reason"]) == {None: 4, "budget": 2}
         assert rows["cost_usd"].sum() == 4.0
-        assert launcher.missing_responses(["first"]) == [("first|summer", "first|summer")]
+        assert missing(launcher, "first") == [("first|summer", "first|summer")]
         said = capfd.readouterr().out
         assert "model `first`: `--max-usd`, 4.0000 USD, is reached: 4.0000 USD are spent" in said
         assert "Still missing: 2 for want of money, in first|summer." in said
@@ -141,7 +150,7 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         assert "Still missing: 1 for want of money, in first|summer." in waiting
         assert not Lake(home.lake).exists("annotation_tasks", {"campaign": "season"})
         backfill()
-        assert launcher.missing_responses(["first"]) == []
+        assert missing(launcher, "first") == []
         assert server.stats()["requests"] == 6
 
 
@@ -172,6 +181,27 @@ def test_a_run_asks_every_model_though_one_fails_and_says_how_to_go_on_without_i
         with pytest.raises(SteerworksError, match=r"(?s)the endpoint `down`.*To go on without down, .*name other `mo"):
             run()
     assert Counter(Lake(home.lake).read("responses")["model"]) == {"first": 3, "zest": 3}
+
+
+def test_a_campaign_that_cannot_go_on_holds_up_no_other_and_the_release_waits_for_both(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", "down", "zest")
+        Launcher(settings).prompts("spring")
+        pair_in_a_campaign(config, "spring", early=["first", "down"], late=["first", "zest"])
+        with pytest.raises(SteerworksError, match=r"(?s)the endpoint `down`.*`early` waits for responses"):
+            run()
+        lake = Lake(home.lake)
+        assert [lake.exists("consensus", {"campaign": name}) for name in ("early", "late")] == [False, True]
+        assert not (home.releases / "v0.1.0").exists()
+        pair_in_a_campaign(config, "spring", early=["zest", "first"], late=["first", "zest"])
+        run()
+    _, _, summary = capfd.readouterr().out.partition("v0.1.0 in ")
+    told = [line.rstrip() for line in summary.splitlines()]
+    assert told.index("early") < told.index("late")
+    assert sum(line.startswith("Responses    6 of 2 models") for line in told) == 2
 
 
 def test_what_one_model_leaves_of_the_money_goes_to_one_that_came_before_it(
@@ -208,7 +238,7 @@ def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
             for batch in BATCHES:
                 instance.delete_dynamic_partition("prompt_batch", batch)
         backfill()
-        assert launcher.missing_responses(["first"]) == []
+        assert missing(launcher, "first") == []
     rows = Lake(home.lake).read("responses")
     assert Counter(rows["prompt_batch"]) == dict.fromkeys(BATCHES, 3)
 

@@ -16,6 +16,7 @@ import yaml
 
 from dagster_project.cli import main
 from dagster_project.cli.launch import Launcher
+from dagster_project.curation import delivered_batches
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import Home, Settings
@@ -111,6 +112,20 @@ def test_what_is_no_amount_of_money_is_refused(
         main()
     assert ended.value.code == 2
     assert "give an amount of US dollars, 0 or more" in capfd.readouterr().err
+
+
+def test_money_for_a_run_that_is_left_out_is_refused_before_anything_is_taken_in(
+    tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "What grows in spring?"}\n')
+    options = ["--batch=spring", "--source=test", "--licence=CC0-1.0", "--no-run", "--max-usd=1"]
+    monkeypatch.setattr(sys, "argv", ["steerworks", "prompts", "add", str(file), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "`--max-usd` is for the models that curate" in capfd.readouterr().err
+    assert delivered_batches(home) == []
 
 
 def test_a_disk_that_dagsters_storage_cannot_write_on_is_named(

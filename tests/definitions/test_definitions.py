@@ -13,11 +13,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from dagster_project.automation import missing_ranges
+from dagster_project.automation import ranges_of
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import RequestForm
+from dagster_project.generation import RequestForm, unfilled_cells
 from dagster_project.lake import TABLES, Lake
 from dagster_project.partitions import cell_key
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
@@ -120,7 +120,7 @@ def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budg
             as_configured(lake, settings, {"model": model, "prompt_batch": batch})
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1", "b2", "b3"])
-        assert missing_ranges(instance, settings, models) == [
+        assert ranges_of(instance, unfilled_cells(lake, settings.models, models)) == [
             (f"{models[1]}|b1", f"{models[1]}|b1"),
             (f"{models[1]}|b3", f"{models[1]}|b3"),
             (f"{models[2]}|b1", f"{models[2]}|b3"),
@@ -133,10 +133,11 @@ def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budg
         assert requests[2].tags["dagster/asset_partition_range_end"] == f"{models[2]}|b3"
 
 
-def test_a_batch_whose_prompts_are_not_selected_yet_is_not_asked_for(settings: Settings) -> None:
+def test_a_batch_whose_prompts_are_not_selected_yet_is_not_asked_for(settings: Settings, lake: Lake) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1"])
-        assert missing_ranges(instance, settings, sorted(settings.models.models)) == []
+        unfilled = unfilled_cells(lake, settings.models, sorted(settings.models.models))
+        assert ranges_of(instance, unfilled) == []
 
 
 def test_new_prompts_are_selected_at_night_within_the_budget(

@@ -333,6 +333,20 @@ def test_what_is_out_for_cells_that_nobody_asks_for_is_collected(lake: Lake, pro
     assert f"{log}:1: this line is not about a batch" in said
 
 
+def test_what_keeps_all_cells_from_being_collected_is_told_once(lake: Lake, prompts: Prompts) -> None:
+    batches = [BATCH, "b2", "b3"]
+    for number, batch in enumerate(batches):
+        prompts(1, batch, first=number)
+    progress = Recorder()
+    with serve_batches(BatchServer()) as server:
+        models = models_at(server)
+        for batch in batches:
+            answer_cell(lake, models, "m", batch, SilentProgress())
+    collect_unasked(lake, models, ["m"], [], progress)  # the server is gone
+    [said] = progress.messages
+    assert said.startswith("m|b1 and 2 more: model `m`: the Batch API of the endpoint")
+
+
 def test_a_log_of_batches_that_cannot_be_read_hides_no_other(lake: Lake, prompts: Prompts) -> None:
     prompts(2)
     with serve_batches(BatchServer()) as server:
