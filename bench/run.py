@@ -35,7 +35,9 @@ class Asked:
     @property
     def figures(self) -> dict[str, float]:
         """The figures that every client has."""
-        asking = {} if self.first_request is None else {"first": self.first_request}
+        asking = {}
+        if self.first_request is not None:
+            asking = {"first": self.first_request, "asking": self.finished.wall - self.first_request}
         if self.cpu_a_request is not None:
             asking[CPU] = self.cpu_a_request * 1000
         return {
