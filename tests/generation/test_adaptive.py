@@ -301,6 +301,22 @@ def test_what_remains_without_a_reset_is_asked_for_again() -> None:
     assert pace.delay(1.2, 0) == 0
 
 
+def test_a_quota_that_replies_no_longer_tell_of_is_over_with_its_reset() -> None:
+    pace = AdaptivePace()
+    pace.sent(0.0)
+    pace.turned_away(0.0, 0.1, None)
+    pace.told(0.1, 0, RateLimits(RateLimit(600, 0, 0.8), None))
+    assert 0 < pace.delay(0.2, 0) <= 0.8
+    assert pace.delay(1.0, 0) == 0
+    pace.sent(1.0)  # finds out what holds now
+    pace.accepted(0.05, 1.1)  # was sent before the reset, and says nothing of what came after it
+    assert pace.delay(1.1, 1) > 0
+    pace.accepted(1.0, 1.2)
+    for number in range(20):
+        assert pace.delay(1.2 + number / 50, number) == 0
+        pace.sent(1.2 + number / 50)
+
+
 REPLIES = st.tuples(
     st.sampled_from(["accepted", "turned away", "told", "silence"]),
     st.floats(0, 3),

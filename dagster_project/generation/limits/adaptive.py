@@ -86,7 +86,9 @@ class AdaptivePace:
         self._capped.left = requests
 
     def accepted(self, sent_at: float, now: float) -> None:
-        """Take a reply that does not turn away: answers, and errors of any other kind."""
+        """Take a reply that does not turn away: answers, and errors of any other kind. What it tells comes after it."""
+        for quota in self._quotas:
+            quota.let_in(sent_at)
         if self._closure and self._closure.probed is not None and sent_at >= self._closure.probed:
             self._open(self._closure, now)
 

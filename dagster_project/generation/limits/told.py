@@ -67,6 +67,14 @@ class ToldQuota:
         until_reset = max(self._reset_at, self._ask_again_at) - now
         return max(0.0, min(until_reset, short / self._refill) if self._refill else until_reset)
 
+    def let_in(self, sent_at: float) -> None:
+        """Take a reply to a request that was let in; if it was sent after the reset, what was told before is over.
+
+        Some servers tell of a quota only where it is used up, or now and then.
+        """
+        if sent_at >= self._reset_at:
+            self._remaining = inf
+
     def send(self, now: float) -> None:
         """Take that a request goes out now."""
         self._in_flight += 1
