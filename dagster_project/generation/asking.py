@@ -231,9 +231,9 @@ class Asker:
             channel.heard(now)
         if isinstance(outcome, Dead):
             said = f", and says: {outcome.detail}" if outcome.detail else ""
-            mend = (
-                "Mend the endpoint or the model's `name` in models.yaml, or the key in the environment, and run again"
-            )
+            variable = channel.connection.endpoint.api_key_env
+            key = f"the key in the variable {variable}" if variable else "name its key's variable by `api_key_env`"
+            mend = f"Mend the endpoint or the model's `name` in models.yaml, or {key}, and run again"
             channel.fail(f"{outcome.problem}{said}. {mend}")
         return outcome
 

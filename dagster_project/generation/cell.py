@@ -83,7 +83,7 @@ class OpenCell:
     _ways: list[Asker | BatchDesk] = field(default_factory=list)
     _brought: set[str] = field(default_factory=set)
     _just_collected: bool = False
-    _told_at: float = 0.0
+    _telling: asyncio.TimerHandle | None = None
 
     @property
     def _left(self) -> int:
@@ -112,6 +112,9 @@ class OpenCell:
         """
         try:
             await self._settle(requests, count)
+        except BaseException:
+            self._tell()  # what was settled until now
+            raise
         finally:
             if self._following:
                 self._following.over()
@@ -290,8 +293,7 @@ class OpenCell:
             self.unsettled.note(answer)
         if self._following:
             self._following.settled(answer)
-        if time.monotonic() - self._told_at >= SECONDS_BETWEEN_UPDATES:
-            self._tell()
+        self._tell_soon()
 
     def _take_in(self, answer: Answer) -> None:
         """Take what a batch brought; it is counted when it is looked up, for it may be wanted no longer."""
@@ -303,8 +305,14 @@ class OpenCell:
         self.failed += 1
         self.unsettled.note(answer)
 
+    def _tell_soon(self) -> None:
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(SECONDS_BETWEEN_UPDATES, self._tell)
+
     def _tell(self) -> None:
-        self._told_at = time.monotonic()
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
         self.progress.update(
             CellProgress(
                 self.model,

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ from dagster_project.generation.asking import MOST_GIVEN_UP, MOST_TRIES, WAITING
 from dagster_project.generation.journal import journal_path, read_answers
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
-from tests.generation.cells import BATCH, Recorder, loopback_models, write_prompts
+from tests.generation.cells import BATCH, Recorder, loopback_models, until, write_prompts
 
 Prompts = Callable[..., list[str]]
 KEY = "sk-secret-key-that-must-not-leak-0123456789"
@@ -42,6 +43,20 @@ def test_storms_of_faults_end_with_every_answer(lake: Lake, prompts: Prompts) ->
     assert {"429", "500", "truncated", "reset"} <= set(statuses)
     assert statuses["200"] == 100
     assert report.sent == sum(statuses.values())
+
+
+def test_what_was_answered_before_a_model_stopped_is_told_to_the_last(lake: Lake, prompts: Prompts) -> None:
+    prompts(400)
+    progress = Recorder()
+    with serve_models(Behaviour(latency=0.02)) as server, ThreadPoolExecutor(1) as pool:
+        models = loopback_models(server.address, {"max_in_flight": 4})
+        asking = pool.submit(answer_cell, lake, models, "m", BATCH, progress)
+        until(lambda: server.stats()["requests"] > 40)
+        server.behave(Behaviour(down_model="simulated-model"))
+        with pytest.raises(SteerworksError, match="name its key's variable by `api_key_env`"):
+            asking.result(timeout=30)
+    answers = list(read_answers(journal_path(lake.root, "m", BATCH)))
+    assert progress.updates[-1][:4] == ("m", len(answers), 0, 400)
 
 
 def test_a_cap_on_requests_a_second_loses_nothing(lake: Lake, prompts: Prompts) -> None:
