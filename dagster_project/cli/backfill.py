@@ -9,7 +9,7 @@ import typer
 
 from dagster_project.cli.dry_run import print_estimates
 from dagster_project.cli.launch import Launcher, RunStoppedError
-from dagster_project.cli.missing import NOTHING_IS_MISSING, missing_in_words
+from dagster_project.cli.missing import missing_in_words, print_nothing_is_missing, print_unselected
 from dagster_project.cli.money import Allowance, amount_of_usd, left
 from dagster_project.cli.progress import TerminalProgress, TerminalProgressResource
 from dagster_project.cli.terminal import open_console
@@ -50,7 +50,8 @@ def backfill(
         _collect_what_no_run_does(lake, settings.models, slugs, unfilled, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
     if not unfilled:
-        console.print(NOTHING_IS_MISSING)
+        print_nothing_is_missing(console, lake)
+    print_unselected(console, lake, settings.home)
     if still_unfilled := unfilled_cells(lake, settings.models, slugs):
         console.print(missing_in_words(lake, still_unfilled), style="yellow", highlight=False, soft_wrap=True)
     if problems:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 
-from dagster_project.cli.missing import NOTHING_IS_MISSING
+from dagster_project.cli.missing import print_nothing_is_missing, print_unselected
 from dagster_project.cli.money import OPTION
+from dagster_project.errors import SteerworksError
 from dagster_project.generation import Estimate, MoneyLimit, estimate, money_limits, unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.settings import Settings
@@ -18,9 +20,16 @@ def print_estimates(console: Console, settings: Settings, models: list[str], max
     """Print what each model would be asked for, what it would cost, and which limits are in the way."""
     lake = Lake(settings.home.lake)
     estimates = estimate(lake, settings.models, unfilled_cells(lake, settings.models, models))
-    if not estimates:
-        console.print(NOTHING_IS_MISSING)
-        return
+    if estimates:
+        _print_table(console, estimates)
+    else:
+        print_nothing_is_missing(console, lake)
+    for words in (*_keys_that_lack(settings, estimates), *_limits_in_the_way(settings, estimates, max_usd)):
+        console.print(words, style="yellow", highlight=False, soft_wrap=True)
+    print_unselected(console, lake, settings.home)
+
+
+def _print_table(console: Console, estimates: list[Estimate]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("model")
     for name in ("cells", "requests", "tokens read", "tokens written", "USD", "USD at most"):
@@ -36,8 +45,15 @@ def print_estimates(console: Console, settings: Settings, models: list[str], max
         + ". Nothing was asked.",
         soft_wrap=True,
     )
-    for words in _limits_in_the_way(settings, estimates, max_usd):
-        console.print(words, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _keys_that_lack(settings: Settings, estimates: list[Estimate]) -> Iterator[str]:
+    """Say which models could not be asked for want of a key."""
+    for model in estimates:
+        try:
+            settings.models.api_key_of(model.model)
+        except SteerworksError as error:
+            yield str(error)
 
 
 def _limits_in_the_way(settings: Settings, estimates: list[Estimate], max_usd: float | None) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dagster_project.cli.missing import NOTHING_IS_SELECTED
 from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import (
@@ -45,7 +46,7 @@ def verify(
     slugs = models or sorted(settings.models.models)
     counts = list(verify_responses(lake, settings.models, [(slug, batch) for slug in slugs for batch in batches]))
     if not counts:
-        console.print("There are no selected prompts yet, so no response is wanted.")
+        console.print(NOTHING_IS_SELECTED)
         return
     console.print(_counts(counts))
     if unwanted := sum(count.unwanted for count in counts):

@@ -291,6 +291,10 @@ def test_a_dry_run_says_what_it_would_take_and_asks_nothing(
     deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", prices=DEAR)
+        backfill(dry_run=True)
+        said = capfd.readouterr().out
+        assert "There are no selected prompts yet" in said
+        assert "Not selected yet, or not all of it: spring, summer." in said
         Launcher(settings).prompts("spring")
         configure(config, server.address, "first", prices=DEAR, max_usd=2.5)
         backfill(dry_run=True, max_usd=1.5)
@@ -304,7 +308,22 @@ def test_a_dry_run_says_what_it_would_take_and_asks_nothing(
         assert "Nothing was asked." in said
         backfill()
         backfill(dry_run=True)
-        assert "Nothing is missing" in capfd.readouterr().out
+        said = capfd.readouterr().out
+        assert "Nothing is missing" in said
+        assert "Not selected yet, or not all of it: summer." in said
+
+
+def test_a_dry_run_names_a_key_that_is_not_there(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    configure(config, "http://127.0.0.1:9/v1", "first")
+    Launcher(settings).prompts("spring")
+    models = yaml.safe_load((config / "models.yaml").read_text())
+    models["endpoints"]["loopback"]["api_key_env"] = "KEY_OF_NOBODY"
+    (config / "models.yaml").write_text(yaml.safe_dump(models))
+    backfill(dry_run=True)
+    assert "takes its key from the environment variable KEY_OF_NOBODY, which is not set" in capfd.readouterr().out
 
 
 def test_verify_counts_every_cell_and_fails_when_the_table_differs(
