@@ -342,7 +342,8 @@ def test_what_keeps_all_cells_from_being_collected_is_told_once(lake: Lake, prom
         models = models_at(server)
         for batch in batches:
             answer_cell(lake, models, "m", batch, SilentProgress())
-    collect_unasked(lake, models, ["m"], [], progress)  # the server is gone
+        server.instead["batch"] = [Reply(401)] * len(batches)
+        collect_unasked(lake, models, ["m"], [], progress)
     [said] = progress.messages
     assert said.startswith("m|b1 and 2 more: model `m`: the Batch API of the endpoint")
 
