@@ -37,7 +37,7 @@ def add(
 ) -> None:
     """Take in a file or folder of prompts as a batch, then curate and select them."""
     if max_usd is not None and not run:
-        raise typer.BadParameter("`--max-usd` is for the models that curate, which `--no-run` asks nothing; drop one")
+        raise typer.BadParameter("`--max-usd` is for the models that curate, and `--no-run` asks none; leave one out")
     settings, console = Settings.from_environment(), open_console()
     delivery = deliver_prompts(settings.home, file, batch, source, licence)
     rows = "1 row" if delivery.rows == 1 else f"{delivery.rows} rows"
