@@ -27,13 +27,12 @@ _ASKED = pa.schema(
 
 
 def unfilled_cells(lake: Lake, models: ModelsFile, slugs: Sequence[str]) -> list[tuple[str, str]]:
-    """Return model and prompt batch of each cell that lacks a settled answer, in the order of the models.
+    """Return model and prompt batch of each cell that lacks settled answers, in the order of the models.
 
-    It lacks one if any selected prompt does, to any sample.
-
-    An answer is settled if the next run would not ask again: not if the money or the tries ran out, and not if it is to
-    another conversation than the one selected now, or was asked of another endpoint or revision or with other sampling
-    parameters than the model has now. A batch without `selected_prompts` has no cells yet.
+    One selected prompt without an answer to one of its samples is enough. An answer is settled if the next run would
+    not ask again: not if the money or the tries ran out, and not if it is to another conversation than the one selected
+    now, or was asked of another endpoint or revision or with other sampling parameters than the model has now. A batch
+    without `selected_prompts` has no cells yet.
 
     Args:
         lake: where `selected_prompts` and `responses` are read.

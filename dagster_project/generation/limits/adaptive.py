@@ -86,7 +86,10 @@ class AdaptivePace:
         self._capped.left = requests
 
     def accepted(self, sent_at: float, now: float) -> None:
-        """Take a reply that does not turn away: answers, and errors of any other kind. What it tells comes after it."""
+        """Take a reply that does not turn away: answers, and errors of any other kind.
+
+        It ends what was told of quotas until their reset, so what this reply tells itself (`told`) is taken after it.
+        """
         for quota in self._quotas:
             quota.let_in(sent_at)
         if self._closure and self._closure.probed is not None and sent_at >= self._closure.probed:
