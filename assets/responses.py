@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.prompts import selected_prompts
+from dagster_project.checks import check_in_a_step_that_fails
 from dagster_project.errors import SteerworksError
 from dagster_project.metadata import figures
 from dagster_project.partitions import cell_key, cell_of
@@ -32,7 +33,7 @@ def responses(
     """One row for each selected prompt and sample: text, usage, cost, request hash, the model's terms on that day.
 
     An answer that is there is never asked for again. A cell that cannot be filled does not stop
-    the others, which show as soon as they are whole; the run then fails at the end with the reasons.
+    the others, which show as soon as they are whole, and are checked; the run then fails at the end with the reasons.
     """
     from dagster_project.generation import Cell, answer_cells  # noqa: PLC0415 - loads slowly
 
@@ -49,6 +50,8 @@ def responses(
             if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on
                 context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
     if problems:
+        whole = [cell_key(*cell) for cell in cells if cell not in problems]
+        check_in_a_step_that_fails(context, lake.lake, whole)
         raise dg.Failure(_told(problems), allow_retries=False)
     return dg.MaterializeResult()
 

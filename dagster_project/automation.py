@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,7 +16,7 @@ import dagster as dg
 from dagster_project import curation, releases, vendors
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest
-from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
+from dagster_project.partitions import PROMPT_BATCHES, RELEASES, CellRange, cell_key, ranges_of
 from dagster_project.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,44 +110,38 @@ def _nightly_responses(settings: Settings) -> dg.ScheduleDefinition:
         """Ask every model for the selected prompts that it has not answered yet, within the nightly budget."""
         from dagster_project.generation import unfilled_cells  # noqa: PLC0415 - loads slowly
 
-        models = sorted(settings.models.models)
-        ranges = ranges_of(context.instance, unfilled_cells(_lake(settings), settings.models, models))
-        if not ranges:
+        unfilled = unfilled_cells(_lake(settings), settings.models, sorted(settings.models.models))
+        if not unfilled:
             return dg.SkipReason("every model has answered every selected prompt")
-        config = spending("responses", nightly.max_usd / len(ranges))
         return [
             dg.RunRequest(
-                run_key=f"{context.scheduled_execution_time:%Y-%m-%d} {first}",
-                tags=range_tags(first, last),
-                run_config=config,
+                run_key=f"{context.scheduled_execution_time:%Y-%m-%d} {cells}",
+                tags=cells.tags,
+                run_config=spending("responses", nightly.max_usd * len(cells) / len(unfilled)),
             )
-            for first, last in ranges
+            for cells in ranges_to_fill(context.instance, settings, unfilled)
         ]
 
     return schedule
 
 
-def ranges_of(instance: dg.DagsterInstance, unfilled: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return first and last key of each unbroken run of missing cells, model by model.
+def ranges_to_fill(
+    instance: dg.DagsterInstance, settings: Settings, cells: Iterable[tuple[str, str]]
+) -> list[CellRange]:
+    """Return the runs that fill some cells of `responses`.
 
     Batches that Dagster does not know, as its storage is another one than they were taken in with, are told to it.
 
     Args:
         instance: which knows the order of the batches.
-        unfilled: the missing cells, given as model and prompt batch. The lake says which (`unfilled_cells`), not
-            Dagster: a cell that was materialised when the money ran out still lacks answers.
+        settings: whose models.yaml gives the order of the models.
+        cells: given as model and prompt batch. The lake says which are missing (`unfilled_cells`), not Dagster: a cell
+            that was materialised when the money ran out still lacks answers.
     """
-    missing, name = dict.fromkeys(unfilled), PROMPT_BATCHES.name or ""
-    if unknown := sorted({batch for _, batch in missing} - set(instance.get_dynamic_partitions(name))):
+    wanted, name = set(cells), PROMPT_BATCHES.name or ""
+    if unknown := sorted({batch for _, batch in wanted} - set(instance.get_dynamic_partitions(name))):
         instance.add_dynamic_partitions(name, unknown)
-    models = dict.fromkeys(model for model, _ in missing)
-    cells = [(model, batch) for model in models for batch in instance.get_dynamic_partitions(name)]
-    ranges: list[tuple[str, str]] = []
-    for (_, is_missing), run in groupby(cells, key=lambda cell: (cell[0], cell in missing)):
-        keys = [cell_key(*cell) for cell in run]
-        if is_missing:
-            ranges.append((keys[0], keys[-1]))
-    return ranges
+    return ranges_of(list(settings.models.models), instance.get_dynamic_partitions(name), wanted)
 
 
 def spending(asset: str, max_usd: float | None, **named: str) -> dict[str, Any]:
@@ -157,11 +150,6 @@ def spending(asset: str, max_usd: float | None, **named: str) -> dict[str, Any]:
     ``limit_name`` is what messages call the limit, if it is somebody's who does not know of the run.
     """
     return {"ops": {asset: {"config": {"max_usd": max_usd, **named}}}}
-
-
-def range_tags(first: str, last: str) -> dict[str, str]:
-    """Return the tags by which one run covers all partitions from ``first`` to ``last``."""
-    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
 def _weekly_candidate(settings: Settings) -> dg.ScheduleDefinition:

@@ -16,6 +16,7 @@ from dagster_project.cli.terminal import open_console
 from dagster_project.errors import SteerworksError
 from dagster_project.generation import collect_left_behind, collect_unasked, unfilled_cells
 from dagster_project.lake import Lake
+from dagster_project.partitions import CellRange
 from dagster_project.settings import ModelsFile, Settings
 
 
@@ -27,7 +28,7 @@ def backfill(
         float | None,
         typer.Option(
             callback=amount_of_usd,
-            help="what this command may spend: ranges of missing cells share it, and what one leaves, others get",
+            help="what this command may spend: models share it, and what one leaves, others get",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what it would take, and ask nothing")] = False,
@@ -46,7 +47,7 @@ def backfill(
     with TerminalProgress(console) as terminal:
         launcher = Launcher(settings, TerminalProgressResource(terminal))
         unfilled = unfilled_cells(lake, settings.models, slugs)
-        ranges = launcher.ranges_of(unfilled)
+        ranges = launcher.ranges_to_fill(unfilled)
         _collect_what_no_run_does(lake, settings.models, slugs, unfilled, terminal)
         problems = _fill(launcher, ranges, max_usd, terminal)
     if not unfilled:
@@ -70,19 +71,18 @@ def _collect_what_no_run_does(
     collect_left_behind(lake, models, set(slugs) - {model for model, _ in unfilled}, terminal)
 
 
-def _fill(
-    launcher: Launcher, ranges: list[tuple[str, str]], max_usd: float | None, terminal: TerminalProgress
-) -> list[str]:
+def _fill(launcher: Launcher, ranges: list[CellRange], max_usd: float | None, terminal: TerminalProgress) -> list[str]:
     """Fill one range of cells after the other; return why some could not be filled.
 
-    Each may spend an equal share of what the ones before it left. One for which that was too little is filled once more
-    if the ones after it left some of theirs.
+    Those of the same prompt batches share what the ones before them left. One for which that was too little is filled
+    once more if the ones after it left some of theirs.
     """
-    problems: dict[tuple[str, str], list[str]] = {}
-    cut_short: list[tuple[tuple[str, str], float]] = []
+    problems: dict[CellRange, list[str]] = {}
+    cut_short: list[tuple[CellRange, float]] = []
     for number, cells in enumerate(ranges, start=1):
         before = terminal.spent_usd
-        share = left(max_usd, before).share(len(ranges) - number + 1)
+        sharing = [each for each in ranges[number - 1 :] if each.prompt_batches == cells.prompt_batches]
+        share = left(max_usd, before).share(len(cells), sum(map(len, sharing)))
         problems[cells] = _fill_one(launcher, cells, share, terminal)
         if terminal.ran_short and share.usd is not None and number < len(ranges):  # the last one had all that there was
             cut_short.append((cells, before + share.usd - terminal.spent_usd))
@@ -94,13 +94,12 @@ def _fill(
 
 
 def _fill_one(
-    launcher: Launcher, cells: tuple[str, str], allowance: Allowance, terminal: TerminalProgress, how: str = ""
+    launcher: Launcher, cells: CellRange, allowance: Allowance, terminal: TerminalProgress, how: str = ""
 ) -> list[str]:
     """Fill a range of cells; return why that was not possible."""
-    first, last = cells
     try:
-        with terminal.step((first if last == first else f"{first} … {last}") + how):
-            launcher.responses_in_range(first, last, allowance)
+        with terminal.step(f"{cells}{how}"):
+            launcher.responses(cells, allowance)
     except RunStoppedError:
         raise
     except SteerworksError as error:

@@ -17,11 +17,11 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import range_tags, ranges_of, spending
+from dagster_project.automation import ranges_to_fill, spending
 from dagster_project.cli.money import NO_LIMIT, Allowance
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
-from dagster_project.partitions import PROMPT_BATCHES, RELEASES, cell_key
+from dagster_project.partitions import PROMPT_BATCHES, RELEASES, CellRange
 from dagster_project.resources import ProgressResource
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 
@@ -111,18 +111,14 @@ class Launcher:
         self._register(RELEASES, version)
         self.run("publish", version)
 
-    def responses(self, model: str, batch: str, allowance: Allowance = NO_LIMIT) -> None:
-        """Fill one cell of `responses`."""
-        self._execute("responses", partition_key=cell_key(model, batch), run_config=_spending("responses", allowance))
-
-    def ranges_of(self, unfilled: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the unbroken ranges of some cells, given as model and prompt batch; first and last key of each."""
+    def ranges_to_fill(self, cells: Iterable[tuple[str, str]]) -> list[CellRange]:
+        """Return the runs that fill some cells of `responses`, given as model and prompt batch."""
         with open_instance(self.settings.home) as instance:
-            return ranges_of(instance, unfilled)
+            return ranges_to_fill(instance, self.settings, cells)
 
-    def responses_in_range(self, first: str, last: str, allowance: Allowance = NO_LIMIT) -> None:
-        """Fill all cells between two keys of one model, in one run."""
-        self._execute("responses", tags=range_tags(first, last), run_config=_spending("responses", allowance))
+    def responses(self, cells: CellRange, allowance: Allowance = NO_LIMIT) -> None:
+        """Fill cells of `responses`, in one run."""
+        self._execute("responses", tags=cells.tags, run_config=_spending("responses", allowance))
 
     def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
         with open_instance(self.settings.home) as instance:

@@ -28,9 +28,11 @@ class Allowance:
     usd: float | None
     name: str = OPTION
 
-    def share(self, among: int) -> Allowance:
-        """Return an equal share of it."""
-        return self if self.usd is None or among == 1 else Allowance(self.usd / among, f"a share of {OPTION}")
+    def share(self, parts: int, of_parts: int) -> Allowance:
+        """Return some of several equal parts of it."""
+        if self.usd is None or parts == of_parts:
+            return self
+        return Allowance(self.usd * parts / of_parts, f"a share of {OPTION}")
 
 
 NO_LIMIT = Allowance(None)

@@ -132,19 +132,27 @@ class TerminalProgress:
         try:
             yield
         except BaseException:
-            self.console.print(f"[red]✗[/] {name}{self._notes()}", highlight=False)
+            self.console.print(f"[red]✗[/] {name}{self._note}", highlight=False)
+            self._print_notes()
             raise
         else:
             seconds = time.monotonic() - begun
-            self.console.print(f"[green]✓[/] {name}{self._notes()} [dim]{seconds:.1f} s", highlight=False)
+            self.console.print(f"[green]✓[/] {name}{self._note} [dim]{seconds:.1f} s", highlight=False)
+            self._print_notes()
         finally:
             for finished in (task, *(bar.task for bar in self._bars.values())):
                 self._display.remove_task(finished)
             self._bars.clear()
 
-    def _notes(self) -> str:
-        notes = "; ".join(bar.note for bar in self._bars.values())
-        return f": {notes}" if notes else ""
+    @property
+    def _note(self) -> str:
+        """The figures of the step's only model."""
+        return "".join(f": {bar.note}" for bar in self._bars.values()) if len(self._bars) == 1 else ""
+
+    def _print_notes(self) -> None:
+        """Leave a line for each of the step's models, if there are several."""
+        for model, bar in self._bars.items() if len(self._bars) > 1 else ():
+            self.console.print(f"  [cyan]{model}[/]: {bar.note}", highlight=False)
 
     def update(self, cell: CellProgress) -> None:
         """Move a model's bar."""

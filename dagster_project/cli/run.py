@@ -127,19 +127,20 @@ class Journey:
 
     def _generate(self, pairing: Pairing) -> list[str]:
         """Have every model asked; return why some could not be."""
-        problems: list[str] = []
         for batch in pairing.prompt_batches:
             self._deliver_starter(batch)
             with self.terminal.step(f"prompts of {batch}"):
                 self.launcher.prompts(batch, self._money_left)
-            for model in self._models_of(pairing):
-                try:
-                    with self.terminal.step(f"responses of {model} to {batch}"):
-                        self.launcher.responses(model, batch, self._money_left)
-                except RunStoppedError:
-                    raise
-                except SteerworksError as error:
-                    problems.append(str(error))
+        cells = [(model, batch) for model in self._models_of(pairing) for batch in pairing.prompt_batches]
+        problems: list[str] = []
+        for some in self.launcher.ranges_to_fill(cells):
+            try:
+                with self.terminal.step(f"responses {some}"):
+                    self.launcher.responses(some, self._money_left)
+            except RunStoppedError:
+                raise
+            except SteerworksError as error:
+                problems.append(str(error))
         return list(dict.fromkeys(problems))
 
     @property

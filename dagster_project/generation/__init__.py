@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dagster_project.generation.engine import Cell, answer_cell, answer_cells, collect_left_behind, collect_unasked
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
-    from dagster_project.generation.limits.budget import Purse
     from dagster_project.generation.limits.ledger import MoneyLimit
+    from dagster_project.generation.limits.purse import Purse
     from dagster_project.generation.progress import CellProgress, Progress, SilentProgress
     from dagster_project.generation.questions import Embedding, UnfinishedError, embed, embedding_request, judge
     from dagster_project.generation.requests import Request, RequestForm, conversation_hash
@@ -79,7 +79,7 @@ __getattr__ = offering(
         "MoneyLimit": "limits.ledger",
         "OutstandingBatch": "batches.log",
         "Progress": "progress",
-        "Purse": "limits.budget",
+        "Purse": "limits.purse",
         "Request": "requests",
         "RequestForm": "requests",
         "SilentProgress": "progress",

@@ -102,7 +102,8 @@ class Asker:
         self.left = count
         self._dispatching = asyncio.create_task(self._dispatch(requests))
         try:
-            await asyncio.wait([self._dispatching])
+            with self._channel.budget.asking():
+                await asyncio.wait([self._dispatching])
             while self._under_way:
                 await asyncio.wait(self._under_way)
             await self._journal.all_on_disk()

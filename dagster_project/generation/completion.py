@@ -14,7 +14,7 @@ from dagster_project.generation.answers import Answer
 from dagster_project.generation.completion_ranking import Candidate, best_of, likelihood_request
 from dagster_project.generation.engine import Cell, Engine
 from dagster_project.generation.journal import COMPLETION_FOLDER
-from dagster_project.generation.limits.budget import Purse
+from dagster_project.generation.limits.purse import Purse
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import Message, Request, RequestForm, spec_of
 from dagster_project.lake import Lake

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
 
 CONNECT_SECONDS = 10.0
+MOST_OPEN_FILES = 1 << 16
 LONGEST_HEADER_BYTES = 1 << 17
 """Of a reply. Some proxies add more than the client takes by itself, and the answer is paid for by then."""
 UNTRUSTED = "shows a certificate that is not trusted here (a file of those to trust is named by SSL_CERT_FILE)"
@@ -175,6 +177,7 @@ def _session(endpoint: Endpoint, address: str, api_key: str, proxy: str | None) 
         from dagster_project.generation.clean_replies import CleanRequest  # noqa: PLC0415 - loads slowly
 
     _set_apart_what_is_loaded()
+    _allow_open_files()
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
         headers=_headers(endpoint, api_key),
@@ -232,6 +235,14 @@ def _set_apart_what_is_loaded() -> None:
     """Spare the garbage collector the modules: a hundred thousand objects that stay until the process ends."""
     if "duckdb" not in sys.modules:  # its binding complains at exit of whatever was set apart
         gc.freeze()
+
+
+def _allow_open_files() -> None:
+    """Let the process have a file for each place in flight: many systems begin with 1,024, and allow far more."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = MOST_OPEN_FILES if most == resource.RLIM_INFINITY else min(MOST_OPEN_FILES, most)
+    if resource.RLIM_INFINITY != allowed < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenAI:

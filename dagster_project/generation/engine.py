@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -24,8 +25,9 @@ from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.filling import CellReport, fill_cell
 from dagster_project.generation.journal import journal_path, only_one_process, while_idle
 from dagster_project.generation.known import KnownAnswers
-from dagster_project.generation.limits.budget import Budget, Purse
+from dagster_project.generation.limits.budget import Budget
 from dagster_project.generation.limits.gate import Gate
+from dagster_project.generation.limits.purse import Purse
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import spec_of
@@ -34,8 +36,10 @@ from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile
 
-CELLS_SIDE_BY_SIDE = 16
-"""Enough that small cells fill the places in flight together, and few enough for open files and memory."""
+CELLS_OF_A_MODEL = 16
+"""Side by side: enough that small cells fill the places in flight together."""
+CELLS_SIDE_BY_SIDE = 64
+"""Of all models: few enough for open files and memory."""
 
 T = TypeVar("T")
 
@@ -45,6 +49,21 @@ class Cell(NamedTuple):
 
     model: str
     prompt_batch: str
+
+
+class _Queue:
+    """Cells that wait, in their order for each model; all models get their share of the places."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        self._waiting: dict[str, deque[tuple[int, Cell]]] = {}
+        for rank, cell in enumerate(cells):
+            self._waiting.setdefault(cell.model, deque()).append((rank, cell))
+
+    def next(self, under_way: Iterable[Cell]) -> tuple[int, Cell] | None:
+        """Return the next cell with its rank, of a model with the fewest under way; None if each has enough."""
+        places = Counter(cell.model for cell in under_way)
+        models = [model for model, waiting in self._waiting.items() if waiting and places[model] < CELLS_OF_A_MODEL]
+        return self._waiting[min(models, key=places.__getitem__)].popleft() if models else None
 
 
 class Engine:
@@ -108,15 +127,17 @@ class Engine:
     def _side_by_side(
         self, cells: Iterable[Cell], work: Callable[[Cell, int], Coroutine[Any, Any, T]]
     ) -> Iterator[tuple[Cell, T | SteerworksError]]:
-        """Work on cells, several at a time, each with its rank; give each as it is finished."""
-        waiting = list(enumerate(cells))
+        """Work on cells, several of each model at a time, each with its rank; give each as it is finished."""
+        queue = _Queue(cells)
         under_way: dict[asyncio.Task[T], Cell] = {}
         loop = self._runner.get_loop()
         try:
-            while waiting or under_way:
-                while waiting and len(under_way) < CELLS_SIDE_BY_SIDE:
-                    rank, cell = waiting.pop(0)
+            while True:
+                while len(under_way) < CELLS_SIDE_BY_SIDE and (ranked := queue.next(under_way.values())):
+                    rank, cell = ranked
                     under_way[loop.create_task(work(cell, rank))] = cell
+                if not under_way:
+                    return
                 finished = self._runner.run(_first_of(under_way))
                 for task in finished:
                     yield under_way.pop(task), _result(task)

@@ -14,7 +14,7 @@ from itertools import islice
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.engine import Cell, Engine
-from dagster_project.generation.limits.budget import Purse
+from dagster_project.generation.limits.purse import Purse
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.replies import unpacked
 from dagster_project.generation.requests import EMBEDDINGS, Message, Request, RequestForm, spec_of

@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.engine import Cell, Engine
-from dagster_project.generation.limits.budget import Purse
+from dagster_project.generation.limits.purse import Purse
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import Message, Request, RequestForm
 from dagster_project.lake import Lake

@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from dagster_project.automation import range_tags
 from dagster_project.cli.backfill import backfill
-from dagster_project.cli.launch import Launcher
+from dagster_project.cli.launch import Launcher, open_instance
 from dagster_project.cli.money import Allowance
 from dagster_project.cli.prompts import add
 from dagster_project.cli.responses import batches, verify
@@ -25,7 +24,9 @@ from dagster_project.errors import SteerworksError
 from dagster_project.generation import unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
-from dagster_project.settings import Home, Settings
+from dagster_project.partitions import CellRange
+from dagster_project.quality.expectations import load_suites
+from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from tests.generation.cells import until
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def configure(config: Path, address: str, *slugs: str, **fields: object) -> None
             slug: model | {"name": slug, "endpoint": "down" if "down" in slug else "loopback"} for slug in slugs
         },
     }
-    (config / "models.yaml").write_text(yaml.safe_dump(models))
+    (config / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
     # The prompts of these batches are much alike, and all of them are to be asked.
     curation = {"completion_model": slugs[0], "selection": {"target": 3}, "duplicates": {"exclude": False}}
     (config / "curation.yaml").write_text(yaml.safe_dump(curation))
@@ -59,7 +60,7 @@ def ask_in_batches(config: Path, slug: str) -> None:
     """Have a model, known to its endpoint as `batched`, asked through the Batch API."""
     models = yaml.safe_load((config / "models.yaml").read_text())
     models["models"][slug] |= {"batch": {}, "name": "batched"}
-    (config / "models.yaml").write_text(yaml.safe_dump(models))
+    (config / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
 
 
 def deliver(home: Home, tmp_path: Path) -> None:
@@ -81,14 +82,18 @@ def pair_in_a_campaign(config: Path, batch: str, **models_of: list[str]) -> None
     release.write_text(yaml.safe_dump(yaml.safe_load(release.read_text()) | {"campaigns": list(campaigns)}))
 
 
-def missing(launcher: Launcher, *models: str) -> list[tuple[str, str]]:
+def missing(launcher: Launcher, *models: str) -> list[str]:
+    return [str(cells) for cells in ranges(launcher, *models)]
+
+
+def ranges(launcher: Launcher, *models: str) -> list[CellRange]:
     settings = launcher.settings
-    return launcher.ranges_of(unfilled_cells(Lake(settings.home.lake), settings.models, models))
+    return launcher.ranges_to_fill(unfilled_cells(Lake(settings.home.lake), settings.models, models))
 
 
 def fill(launcher: Launcher, *models: str) -> None:
-    for first, last in missing(launcher, *models):
-        launcher.responses_in_range(first, last)
+    for cells in ranges(launcher, *models):
+        launcher.responses(cells)
 
 
 def test_a_new_model_is_asked_for_every_prompt_and_no_other_model_is_asked(
@@ -104,7 +109,7 @@ def test_a_new_model_is_asked_for_every_prompt_and_no_other_model_is_asked(
         assert server.stats()["requests"] == 6
         configure(config, server.address, "first", "second")
         again = Launcher(Settings(config, home))
-        assert missing(again, "first", "second") == [("second|spring", "second|summer")]
+        assert missing(again, "first", "second") == ["second|spring … second|summer"]
         fill(again, "first", "second")
         assert server.stats()["requests"] == 12
         assert missing(again, "first", "second") == []
@@ -123,7 +128,7 @@ def test_a_model_whose_endpoint_is_down_is_named_and_its_cells_stay_missing(
         fill(launcher, "first")
         with pytest.raises(SteerworksError, match=r"model `down`: the endpoint `down` at http://127.0.0.1:9/v1"):
             fill(launcher, "down")
-        assert missing(launcher, "down", "first") == [("down|spring", "down|spring")]
+        assert missing(launcher, "down", "first") == ["down|spring"]
 
 
 def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_tasks_are_made_before(
@@ -139,7 +144,7 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         rows = Lake(home.lake).read("responses")
         assert Counter(rows["reason"]) == {None: 4, "budget": 2}
         assert rows["cost_usd"].sum() == 4.0
-        assert missing(launcher, "first") == [("first|summer", "first|summer")]
+        assert missing(launcher, "first") == ["first|summer"]
         said = capfd.readouterr().out
         assert "model `first`: `--max-usd`, 4.0000 USD, is reached: 4.0000 USD are spent" in said
         assert "Still missing: 2 for want of money, in first|summer." in said
@@ -204,20 +209,48 @@ def test_a_campaign_that_cannot_go_on_holds_up_no_other_and_the_release_waits_fo
     assert sum(line.startswith("Responses    6 of 2 models") for line in told) == 2
 
 
-def test_what_one_model_leaves_of_the_money_goes_to_one_that_came_before_it(
+def test_several_models_are_asked_in_one_run_and_share_the_money(
     config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
-        configure(config, server.address, "dear", "free", prices=DEAR)
+        configure(config, server.address, "first", "second", "third", prices=DEAR)
         launcher = Launcher(settings)
         for batch in BATCHES:
             launcher.prompts(batch)
+        assert missing(launcher, "first", "second", "third") == ["first|spring … third|summer"]
+        backfill(max_usd=12.0)
+        assert {name: each["requests"] for name, each in server.stats()["models"].items()} == dict.fromkeys(
+            ("first", "second", "third"), 4
+        )
+        with open_instance(home) as instance:
+            assert len(instance.get_runs(dg.RunsFilter(job_name="responses_job"))) == 1
+        said = capfd.readouterr().out
+        assert "Still missing: 6 for want of money, in first|summer, second|summer, third|summer." in said
+        backfill()
+        assert server.stats()["requests"] == 18
+    lines = [line.rstrip() for line in capfd.readouterr().out.splitlines()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("✓ first|summer … third|summer"))
+    assert [line.split(",")[0] for line in lines[first + 1 : first + 4]] == [
+        f"  {model}: 3 of 3" for model in ("first", "second", "third")
+    ]
+
+
+def test_models_of_different_runs_share_the_money_and_what_one_leaves_goes_to_one_that_came_before_it(
+    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deliver(home, tmp_path)
+    with serve_models(Behaviour(usage=False)) as server:
+        configure(config, server.address, "dear", "full", "free", prices=DEAR)
+        launcher = Launcher(settings)
+        for batch in BATCHES:
+            launcher.prompts(batch)
+        fill(launcher, "full")
         models = yaml.safe_load((config / "models.yaml").read_text())
         del models["models"]["free"]["prices"]
-        (config / "models.yaml").write_text(yaml.safe_dump(models))
+        (config / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
         backfill(max_usd=6.0)
-        assert server.stats()["requests"] == 12
+        assert server.stats()["requests"] == 18
     said = capfd.readouterr().out
     assert "model `dear`: a share of `--max-usd`, 3.0000 USD, is reached: 3.0000 USD are spent" in said
     assert "dear|spring … dear|summer, with what others left: 6 of 6" in said
@@ -259,7 +292,7 @@ def test_a_backfill_goes_on_after_a_model_that_fails_and_ends_with_its_reason(
 def test_cells_show_as_they_are_filled_and_the_run_then_says_what_was_not(
     config: Path, home: Home, settings: Settings, tmp_path: Path
 ) -> None:
-    """What is whole counts although the run fails, and a cell that failed is missing alone."""
+    """What is whole counts, and is checked, although the run fails, and a cell that failed is missing alone."""
     deliver(home, tmp_path)
     with serve_models(Behaviour()) as server, dg.instance_for_test() as instance:
         configure(config, server.address, "first", "down")
@@ -267,16 +300,22 @@ def test_cells_show_as_they_are_filled_and_the_run_then_says_what_was_not(
         definitions = build_defs(Settings(config, home))
         for batch in BATCHES:
             definitions.resolve_job_def("prompts_job").execute_in_process(instance=instance, partition_key=batch)
-        tags = range_tags("down|spring", "first|summer")
+        cells = CellRange(("first", "down"), BATCHES)
         result = definitions.resolve_job_def("responses_job").execute_in_process(
-            instance=instance, tags=tags, raise_on_error=False
+            instance=instance, tags=cells.tags, raise_on_error=False
         )
         assert not result.success
+        checked = [entry.dagster_event for entry in instance.all_logs(result.run_id) if entry.dagster_event]
         key = dg.AssetKey("responses")
         assert instance.get_materialized_partitions(key) == {"first|spring", "first|summer"}
         [latest] = instance.fetch_materializations(
             dg.AssetRecordsFilter(key, asset_partitions=["first|spring"]), limit=1
         ).records
+    [check, *_] = load_suites(PROJECT_ROOT / "expectations")["responses"].expectations
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    evaluations = [each.asset_check_evaluation_data for each in checked if each.event_type == kind]
+    found = {each.partition: each.passed for each in evaluations if each.check_name == check.slug}
+    assert found == {"first|spring": True, "first|summer": True}
     figures = {name: value.value for name, value in latest.asset_materialization.metadata.items()}
     assert {"wanted": 3, "ok": 3, "asked": 3, "retries": 0, "dagster/partition_row_count": 3}.items() <= figures.items()
     assert {"latency_median", "latency_99th", "tokens_per_second", "cost_usd"} <= set(figures)
@@ -321,7 +360,7 @@ def test_a_dry_run_names_a_key_that_is_not_there(
     Launcher(settings).prompts("spring")
     models = yaml.safe_load((config / "models.yaml").read_text())
     models["endpoints"]["loopback"]["api_key_env"] = "KEY_OF_NOBODY"
-    (config / "models.yaml").write_text(yaml.safe_dump(models))
+    (config / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
     backfill(dry_run=True)
     assert "takes its key from the environment variable KEY_OF_NOBODY, which is not set" in capfd.readouterr().out
 
@@ -368,7 +407,7 @@ def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_i
         launcher.prompts("spring")
         ask_in_batches(config, "first")
         batched = Settings(config, home)
-        Launcher(batched).responses("first", "spring")
+        Launcher(batched).responses(CellRange(("first",), ("spring",)))
         assert Counter(Lake(home.lake).read("responses")["reason"]) == {"batch_pending": 3}
         batches()
         said = capfd.readouterr().out
@@ -384,7 +423,7 @@ def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_i
         [request] = collect()
         assert request.partition_key == "first|spring"
         max_usd = request.run_config["ops"]["responses"]["config"]["max_usd"]
-        Launcher(batched).responses("first", "spring", Allowance(max_usd))
+        Launcher(batched).responses(CellRange(("first",), ("spring",)), Allowance(max_usd))
         reasons = Counter(Lake(home.lake).read("responses")["reason"])
         assert reasons[None] >= 1
         assert reasons["budget"] == 3 - reasons[None]

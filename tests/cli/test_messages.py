@@ -82,18 +82,20 @@ def test_an_unknown_model(refused: Command) -> None:
 
 
 @pytest.mark.slow
-def test_a_backfill_that_is_interrupted_begins_no_other_model_and_says_how_to_go_on(
+def test_a_backfill_that_is_interrupted_begins_no_other_run_and_says_how_to_go_on(
     home: Home, config: Path, settings: Settings
 ) -> None:
     text = yaml.safe_load((config / "models.yaml").read_text())
     with serve_models(Behaviour(latency=30)) as server:
         text["endpoints"]["embedded"] = {"base_url": server.address}
-        (config / "models.yaml").write_text(yaml.safe_dump(text))
+        (config / "models.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
         write_prompts(Lake(home.lake), ["What grows here?"], "spring")
         Launcher(settings)  # makes the folder of the instance
         with dg.DagsterInstance.get() as instance:
             instance.add_dynamic_partitions("prompt_batch", ["spring"])
-        process = subprocess.Popen([STEERWORKS, "backfill"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        apart = ["smollm2-135m-plain", "smollm2-135m-brief"]
+        command = [STEERWORKS, "backfill", *apart]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: server.max_in_flight > 0)
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=30)

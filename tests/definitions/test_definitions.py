@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from dagster_project.automation import ranges_of
+from dagster_project.automation import ranges_to_fill
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -120,24 +120,24 @@ def test_the_nightly_schedule_asks_for_exactly_the_missing_cells_within_its_budg
             as_configured(lake, settings, {"model": model, "prompt_batch": batch})
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1", "b2", "b3"])
-        assert ranges_of(instance, unfilled_cells(lake, settings.models, models)) == [
-            (f"{models[1]}|b1", f"{models[1]}|b1"),
-            (f"{models[1]}|b3", f"{models[1]}|b3"),
-            (f"{models[2]}|b1", f"{models[2]}|b3"),
-        ]
         schedule = definitions.resolve_schedule_def("nightly_responses")
         with tick(instance, definitions) as context:
             requests = schedule.evaluate_tick(context).run_requests
-        budgets = [r.run_config["ops"]["responses"]["config"]["max_usd"] for r in requests]
-        assert sum(budgets) == pytest.approx(10)
-        assert requests[2].tags["dagster/asset_partition_range_end"] == f"{models[2]}|b3"
+        ends = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+        assert [tuple(request.tags[end] for end in ends) for request in requests] == [
+            ("smollm2-135m-plain|b1", "smollm2-135m-warm|b1"),
+            ("smollm2-135m-warm|b2", "smollm2-135m-warm|b2"),
+            ("smollm2-135m-plain|b3", "smollm2-135m-warm|b3"),
+        ]
+        budgets = [request.run_config["ops"]["responses"]["config"]["max_usd"] for request in requests]
+        assert budgets == pytest.approx([4.0, 2.0, 4.0])
 
 
 def test_a_batch_whose_prompts_are_not_selected_yet_is_not_asked_for(settings: Settings, lake: Lake) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("prompt_batch", ["b1"])
         unfilled = unfilled_cells(lake, settings.models, sorted(settings.models.models))
-        assert ranges_of(instance, unfilled) == []
+        assert ranges_to_fill(instance, settings, unfilled) == []
 
 
 def test_new_prompts_are_selected_at_night_within_the_budget(

@@ -61,6 +61,47 @@ def test_money_and_places_go_to_the_first_cells_first(lake: Lake, prompts: Promp
     assert [results[cell].ok for cell in cells] == [5, 5, 2, 0]
 
 
+def two_models(address: str, **fields: object) -> ModelsFile:
+    """Return `m` and `n`, which differ in name, of one endpoint."""
+    models = loopback_models(address, **fields)
+    other = models.models["n"].model_copy(update={"name": "another"})
+    return models.model_copy(update={"models": models.models | {"n": other}})
+
+
+def test_models_are_asked_at_the_same_time_however_many_cells_the_first_one_has(lake: Lake, prompts: Prompts) -> None:
+    batches = [cell.prompt_batch for cell in many(prompts, cells=24, each=1)]
+    cells = [Cell(model, batch) for model in ("m", "n") for batch in batches]
+    with serve_models(Behaviour(latency=0.1)) as server:
+        begun = time.monotonic()
+        results = answered(lake, two_models(server.address, max_in_flight=1), *cells)
+        seconds = time.monotonic() - begun
+    assert all(isinstance(result, CellReport) and result.ok == 1 for result in results.values())
+    assert seconds < 4, "one after the other they take 4.8 seconds"
+
+
+def test_models_share_the_money_and_one_that_needs_less_leaves_the_rest_to_the_other(
+    lake: Lake, prompts: Prompts
+) -> None:
+    prompts(10)
+    cells = [Cell("m", BATCH), Cell("n", BATCH)]
+    prices = {"output_usd_per_million": 1_000_000 / 50}
+    with serve_models(Behaviour(latency=0.02, usage=False)) as server:
+        results = answered(lake, two_models(server.address, prices=prices), *cells, purse=Purse(6.0))
+        assert [results[cell].ok for cell in cells] == [3, 3]
+        answered(lake, two_models(server.address, prices=prices), cells[0])
+        results = answered(lake, two_models(server.address, prices=prices), *cells, purse=Purse(7.0))
+        assert [results[cell].ok for cell in cells] == [10, 10]
+
+
+def test_no_money_is_kept_for_a_model_that_waits_for_the_answers_of_another(lake: Lake, prompts: Prompts) -> None:
+    prompts(10)
+    with serve_models(Behaviour(latency=0.02, usage=False)) as server:
+        twins = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        results = answered(lake, twins, Cell("m", BATCH), Cell("n", BATCH), purse=Purse(4.0))
+        assert server.stats()["requests"] == 4
+    assert [result.ok for result in results.values()] == [4, 4]
+
+
 def test_a_model_that_fails_has_one_message_and_the_others_go_on(lake: Lake, prompts: Prompts) -> None:
     batches = [cell.prompt_batch for cell in many(prompts, cells=4, each=10)]
     with serve_models(Behaviour(down_model="gone", latency=0.01)) as server:

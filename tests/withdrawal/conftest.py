@@ -19,6 +19,7 @@ import yaml
 from dagster_project.cli.launch import Launcher
 from dagster_project.curation import deliver_prompts
 from dagster_project.loopback.models import LoopbackModels, serve_models
+from dagster_project.partitions import CellRange
 from dagster_project.settings import PROJECT_ROOT, Home, Settings
 from dagster_project.vendors import close, round_path
 from dagster_project.vendors.identities import workers_of
@@ -126,8 +127,7 @@ def _run(one: Installation, root: Path) -> None:
         path.write_text(as_lines(rows))
         deliver_prompts(one.home, path, batch, "a help desk", "CC0-1.0")
         launcher.prompts(batch)
-    for model in ("alpha", "beta"):
-        launcher.responses(model, BATCH)
+    launcher.responses(CellRange(("alpha", "beta"), (BATCH,)))
     launcher.run("tasks", CAMPAIGN)
     secret = one.prompt_id(LETTER)
     tasks = exported(one, 1)

@@ -19,6 +19,7 @@ from dagster_project.cli.launch import Launcher
 from dagster_project.curation import deliver_prompts
 from dagster_project.errors import SteerworksError
 from dagster_project.loopback.models import LoopbackModels
+from dagster_project.partitions import CellRange
 from dagster_project.quality.expectations import load_suites, unmet
 from dagster_project.releases import build_release, verify
 from dagster_project.releases.publishing import publish_release
@@ -185,8 +186,7 @@ def test_made_again_it_does_not_come_back_and_no_model_is_asked(
     launcher = Launcher(afterwards.settings)
     for batch in (BATCH, "more"):
         launcher.prompts(batch)
-    for model in ("alpha", "beta"):
-        launcher.responses(model, BATCH)
+    launcher.responses(CellRange(("alpha", "beta"), (BATCH,)))
     for job in ("tasks", "ratings", "consensus"):
         launcher.run(job, CAMPAIGN)
     assert dict(models.counters.statuses) == asked

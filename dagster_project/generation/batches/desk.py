@@ -117,20 +117,29 @@ class BatchDesk:
             SteerworksError: the provider cannot be reached or refuses. A batch of which it is not known whether it
                 arrived is looked for by the next run.
         """
-        for some in _shares(requests, mode):
-            before = self.sent
-            covered, booked = ([], 0.0) if self._channel.batches_are_full else await self._book(some)
-            if covered:
-                with self._under_way():
-                    await self._hand_in(covered, booked, mode)
-            if self._channel.batches_are_full:
-                for request in some[self.sent - before :]:
-                    self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
-            elif len(covered) < len(some):
-                self.out_of_money = True
-                next_cost = highest_cost_usd(self._channel.spec.prices, some[len(covered)])
-                self._channel.budget.say_what_is_short(next_cost)
-                return
+        budget = self._channel.budget
+        with budget.asking():
+            for some in _shares(requests, mode):
+                rest: Sequence[Request] = some
+                while rest := await self._hand_in_what_is_covered(rest, mode):
+                    next_cost = highest_cost_usd(self._channel.spec.prices, rest[0])
+                    if not await budget.others_leave(next_cost):
+                        self.out_of_money = True
+                        budget.say_what_is_short(next_cost)
+                        return
+
+    async def _hand_in_what_is_covered(self, some: Sequence[Request], mode: BatchMode) -> Sequence[Request]:
+        """Hand in the first of some requests, for which there is money; return the others, unless there is no room."""
+        before = self.sent
+        covered, booked = ([], 0.0) if self._channel.batches_are_full else await self._book(some)
+        if covered:
+            with self._under_way():
+                await self._hand_in(covered, booked, mode)
+        if not self._channel.batches_are_full:
+            return some[len(covered) :]
+        for request in some[self.sent - before :]:
+            self._on_left(self._channel.answers.unsettled(request, NO_ROOM_REASON, 0))
+        return []
 
     async def _hand_in(self, requests: Sequence[Request], booked: float, mode: BatchMode) -> None:
         """Hand in a batch, unless the provider has no room for it now."""

@@ -1,79 +1,29 @@
 """A limit on money that is never exceeded: before a request is sent, the most that it can cost is held back.
 
-Belongs here: which purse and which ledgers a request is paid from. Does not belong here: prices, and who
-set the limits.
+Belongs here: that a request is paid from the run's purse and from ledgers, and who waits. Does not belong here: prices,
+and who set the limits.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from itertools import count
 
-from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
+from dagster_project.generation.limits.ledger import Ledger
+from dagster_project.generation.limits.purse import ROUNDING, Part, Purse
 
 SECONDS_BETWEEN_LOOKS = 0.1
 LOOKS_IN_SILENCE = 10
-ROUNDING = 1e-9
-"""Amounts that differ by less are the same: sums of them do not come out even."""
 TOO_DEAR = (
     "an answer cost more than was held for it: the endpoint counts more tokens than `max_tokens` allows, or than the "
     "prompt has bytes. With such an endpoint, limits can be exceeded by what is in flight"
 )
 
 
-@dataclass
-class Purse:
-    """The money of one run, shared by all its cells, also those that fail; ``max_usd`` is None for no limit.
-
-    ``limit_name`` is what messages call its limit. ``in_batches_usd`` is what of the spent was for batches, at the most
-    that they can cost; ``ran_short`` says whether the limit left requests unasked.
-    """
-
-    max_usd: float | None = None
-    spent_usd: float = 0.0
-    limit_name: str = "`max_usd` of this run"
-    held_usd: float = 0.0
-    holds: int = 0
-    in_batches_usd: float = 0.0
-    ran_short: bool = False
-
-    def hold(self, usd: float) -> bool:
-        """Hold so much back, and say so; or say that it is not there."""
-        if self.max_usd is not None and self.spent_usd + self.held_usd + usd > self.max_usd:
-            return False
-        self.held_usd += usd
-        self.holds += 1
-        return True
-
-    def may_come_free(self, usd: float) -> bool:
-        """Say whether so much may be there once the requests under way turn out cheaper than what is held for them."""
-        return self.holds > 0 and (self.max_usd is None or self.spent_usd + usd <= self.max_usd)
-
-    @property
-    def limits(self) -> list[MoneyLimit]:
-        """Its limit, if there is one."""
-        if self.max_usd is None:
-            return []
-        return [
-            MoneyLimit(self.limit_name, self.max_usd, self.spent_usd, "Another run goes on.", self.in_batches_usd),
-        ]
-
-    def settle(self, held_usd: float, spent_usd: float) -> None:
-        """Let go of what was held, and book what was spent."""
-        self.holds -= 1
-        self.held_usd = max(0.0, self.held_usd - held_usd) if self.holds else 0.0
-        self.spent_usd += spent_usd
-
-    def take_back(self, usd: float) -> None:
-        """Take back what was spent for a batch."""
-        self.spent_usd = _less(self.spent_usd, usd)
-        self.in_batches_usd = _less(self.in_batches_usd, usd)
-
-
 class Budget:
-    """The purse of the run, and the ledgers of the model and of the day: all of them must cover a request.
+    """A part of the run's purse, and the ledgers of the model and of the day: all of them must cover a request.
 
     What is free needs no money, and asks for none. ``say`` is called with why a request waits for money of other runs,
     once with each limit that was reached, and once if something cost more than was held for it.
@@ -82,29 +32,56 @@ class Budget:
     def __init__(self, purse: Purse, ledgers: Sequence[Ledger], say: Callable[[str], None]) -> None:
         self._say = say
         self._purse = purse
+        self._part = purse.part()
         self._ledgers = ledgers
         self._freed = asyncio.Event()
         self._said: set[str] = set()
 
+    def asking(self) -> AbstractContextManager[None]:
+        """Have a part of the run's money kept for the model while it asks."""
+        return self._part.asking()
+
     async def hold(self, usd: float) -> bool:
         """Hold money for a request back; say False if there is not enough left for it.
 
-        Waits while requests under way may turn out cheaper than what is held for them.
+        Waits while requests under way may turn out cheaper than what is held for them, and other models may leave some.
         """
         looks = count()
         while usd and (short := self._hold_everywhere(usd)):
             if not short.may_come_free(usd):
                 self.say_what_is_short(usd)
                 return False
-            if not self._purse.holds and next(looks) == LOOKS_IN_SILENCE:
-                self._say("waiting for money: what is left below its limit is held back for requests of another run")
-            self._freed.clear()
-            try:
-                # Another process frees money without a word.
-                await asyncio.wait_for(self._freed.wait(), SECONDS_BETWEEN_LOOKS)
-            except TimeoutError:
-                continue
+            if next(looks) == LOOKS_IN_SILENCE:
+                self._say_what_is_waited_for(short)
+            await self._wait()
         return True
+
+    async def others_leave(self, usd: float) -> bool:
+        """Wait until other models have left so much of the run's money; say False if they will not."""
+        looks = count()
+        while short := self._hold_everywhere(usd):
+            if short is not self._part or not short.may_come_free(usd):
+                return False
+            if next(looks) == LOOKS_IN_SILENCE:
+                self._say_what_is_waited_for(short)
+            await self._wait()
+        self.settle(usd, 0.0)
+        return True
+
+    async def _wait(self) -> None:
+        self._freed.clear()
+        try:
+            # Other processes and models free money without a word.
+            await asyncio.wait_for(self._freed.wait(), SECONDS_BETWEEN_LOOKS)
+        except TimeoutError:
+            return
+
+    def _say_what_is_waited_for(self, short: Part | Ledger) -> None:
+        """Say why nothing is sent, unless what is waited for are requests of this run."""
+        if short is self._part and not self._part.holds:
+            self._say_once(f"its part of {self._purse.limit_name} is spent; waiting for what the other models leave")
+        elif not self._purse.holds:
+            self._say("waiting for money: what is left below its limit is held back for requests of another run")
 
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held for a request, and book what it cost, perhaps more."""
@@ -112,7 +89,7 @@ class Budget:
             return
         if spent_usd > held_usd * (1 + ROUNDING):
             self._say_once(TOO_DEAR)
-        self._purse.settle(held_usd, spent_usd)
+        self._part.settle(held_usd, spent_usd)
         for ledger in self._ledgers:
             ledger.settle(held_usd, spent_usd)
         self._freed.set()
@@ -127,7 +104,7 @@ class Budget:
 
     def take_back(self, usd: float, booked_at: float) -> None:
         """Take back what this run booked for a batch that was not handed in. ``booked_at`` is in seconds since 1970."""
-        self._purse.take_back(usd)
+        self._part.take_back(usd)
         for ledger in self._ledgers:
             ledger.correct(-usd, booked_at)
 
@@ -151,7 +128,7 @@ class Budget:
         """
         if usd > ROUNDING:
             self._say_once(TOO_DEAR)
-        self._purse.spent_usd += max(0.0, usd)
+        self._part.book(max(0.0, usd))
         for ledger in self._ledgers:
             ledger.correct(usd, booked_at)
 
@@ -161,10 +138,10 @@ class Budget:
             self._said.add(about or words)
             self._say(words)
 
-    def _hold_everywhere(self, usd: float) -> Purse | Ledger | None:
+    def _hold_everywhere(self, usd: float) -> Part | Ledger | None:
         """Hold money back in every account; if one of them is short of it, in none, and return that one."""
-        accounts: list[Purse | Ledger] = [self._purse, *self._ledgers]
-        held: list[Purse | Ledger] = []
+        accounts: list[Part | Ledger] = [self._part, *self._ledgers]
+        held: list[Part | Ledger] = []
         for account in accounts:
             if not account.hold(usd):
                 for other in held:
@@ -172,9 +149,3 @@ class Budget:
                 return account
             held.append(account)
         return None
-
-
-def _less(sum_usd: float, usd: float) -> float:
-    """Subtract what was added before; sums of amounts do not come back to 0 by themselves."""
-    left = sum_usd - usd
-    return left if left > ROUNDING else 0.0
