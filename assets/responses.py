@@ -36,15 +36,17 @@ def responses(
     the others, which show as soon as they are whole, and are checked; the run then fails at the end with the reasons.
     """
     from dagster_project.generation import Cell, answer_cells  # noqa: PLC0415 - loads slowly
+    from dagster_project.quality.expectations import ChecksAhead  # noqa: PLC0415 - loads slowly
 
     reporter = progress.reporter(context.log)
     cells = [Cell(**cell_of(key)) for key in context.partition_keys]
     problems: dict[Cell, SteerworksError] = {}
-    with config.purse(reporter) as purse:
+    with config.purse(reporter) as purse, ChecksAhead(lake.lake, "responses", reporter.waiting) as checks:
         for cell, result in answer_cells(lake.lake, settings.settings.models, cells, reporter, purse):
             if isinstance(result, SteerworksError):
                 problems[cell] = result
                 continue
+            checks.check(cell._asdict())
             metadata, key = figures(lake.lake, "responses", cell._asdict(), result), cell_key(*cell)
             context.add_asset_metadata(metadata, partition_key=key)
             if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on

@@ -30,11 +30,12 @@ class _Bar:
     def __init__(self, task: TaskID) -> None:
         self.task = task
         self._cells: dict[str, CellProgress] = {}
-        self._begun = self._said_at = time.monotonic()
+        self._begun = self._said_at = self._moved_at = time.monotonic()
 
     def move(self, cell: CellProgress) -> None:
         """Take new figures of a cell."""
         self._cells[cell.prompt_batch] = cell
+        self._moved_at = time.monotonic()
 
     def is_due(self) -> bool:
         """Say whether a line about it is due, and take it as said."""
@@ -84,8 +85,9 @@ class _Bar:
 
     @property
     def _rate(self) -> float:
-        """Requests that this run settled, a second."""
-        return sum(cell.asked for cell in self._cells.values()) / max(time.monotonic() - self._begun, 0.1)
+        """Requests that this run settled, a second, until nothing was left to settle."""
+        until = self._moved_at if self.settled >= self.total else time.monotonic()
+        return sum(cell.asked for cell in self._cells.values()) / max(until - self._begun, 0.1)
 
 
 class TerminalProgress:

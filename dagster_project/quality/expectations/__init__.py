@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from dagster_project.lazily import offering
 
 if TYPE_CHECKING:
+    from dagster_project.quality.expectations.ahead import ChecksAhead
     from dagster_project.quality.expectations.results import ExpectationResult, partition_key
     from dagster_project.quality.expectations.run import check_partition, unmet
     from dagster_project.quality.expectations.suites import Expectation, Suite, load_suites
 
 _MODULES = {
+    "ChecksAhead": "ahead",
     "Expectation": "suites",
     "ExpectationResult": "results",
     "Suite": "suites",
@@ -27,6 +29,7 @@ _MODULES = {
 """Where each name comes from."""
 
 __all__ = [
+    "ChecksAhead",
     "Expectation",
     "ExpectationResult",
     "Suite",

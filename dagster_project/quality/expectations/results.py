@@ -68,9 +68,9 @@ def partition_key(table: str, partition: Partition) -> str:
 
 def find_results(lake: Lake, subject: Subject, suite: Suite) -> list[ExpectationResult] | None:
     """Return what was found for these bytes, in the suite's order; None if they were never checked."""
-    parts = lake.parts("expectation_results", {"table": subject.table})
-    part = next((path for path in parts if path.stem == subject.part), None)
-    if part is None:
+    folder = lake.folder(TABLES["expectation_results"], {"table": subject.table})
+    part = folder / f"{subject.part}.parquet"
+    if not part.exists():
         return None
     columns = [field.name for field in fields(ExpectationResult)]
     rows = pl.read_parquet(part, columns=columns, hive_partitioning=False).rows_by_key("expectation", named=True)
