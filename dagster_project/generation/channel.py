@@ -83,9 +83,18 @@ class Channel:
 
     def fail(self, problem: str) -> None:
         """Stop all that ask this model, with one message."""
-        self.failure = SteerworksError(f"{self._name} {problem}. {KEPT}")
+        self.stop(SteerworksError(f"{self._name} {problem}. {KEPT}"))
+
+    def stop(self, why: SteerworksError) -> None:
+        """Have nothing more sent; what is under way is waited for."""
+        self.failure = why
         for asker in list(self._askers):
-            asker.stop(self.failure)
+            asker.stop(why)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether something is under way that is paid for."""
+        return bool(self._askers or self.handing_in)
 
     def heard(self, now: float) -> None:
         """Take it that the endpoint said something."""

@@ -32,6 +32,7 @@ from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import spec_of
 from dagster_project.generation.spending import ledgers_of
+from dagster_project.generation.stopping import PoliteStop
 from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
 from dagster_project.settings import ModelsFile
@@ -40,6 +41,9 @@ CELLS_OF_A_MODEL = 16
 """Side by side: enough that small cells fill the places in flight together."""
 CELLS_SIDE_BY_SIDE = 64
 """Of all models: few enough for open files and memory."""
+
+SECONDS_BETWEEN_LOOKS = 0.05
+STOPPED = SteerworksError("stopped before it was done")
 
 T = TypeVar("T")
 
@@ -89,19 +93,25 @@ class Engine:
         self._quotas: dict[str, Quota] = {}
         self._collected: dict[Cell, OpenCell] = {}
         self._open = AsyncExitStack()
+        self._stop = PoliteStop(self._stop_soon)
+        self._stopping = asyncio.Event()
 
     def __enter__(self) -> Self:
+        self._stop.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop.__exit__(kind, error, trace)
         try:
             self._runner.run(self._open.aclose())
         finally:
             self._runner.close()
             self._claims.close()
             self._known.close()
+        if kind is None:
+            self._stop.now()
 
     def answer(self, cells: Iterable[Cell]) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
         """Answer cells, the first ones first; give each as it is finished, with its report or why it could not be.
@@ -138,16 +148,55 @@ class Engine:
                     under_way[loop.create_task(work(cell, rank))] = cell
                 if not under_way:
                     return
-                finished = self._runner.run(_first_of(under_way))
-                for task in finished:
+                for task in self.run(_first_of(under_way)):
                     yield under_way.pop(task), _result(task)
         finally:
             if under_way:
                 self._runner.run(_give_up(under_way))
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work in the event loop of the cells."""
-        self._runner.run(work)
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work in the event loop of the cells.
+
+        Raises:
+            KeyboardInterrupt: or whatever else the program stops by, when all that was under way is answered.
+        """
+        try:
+            return self._runner.run(self._until_stopped(work))
+        finally:
+            self._stop.now()
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work; give it up once the program is to stop, and nothing that is paid for is under way any more."""
+        working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await self._all_answered()
+        finally:
+            await _give_up([stopping] if working.done() else [stopping, working])
+        return working.result()
+
+    def _stop_soon(self) -> None:
+        self._runner.get_loop().call_soon_threadsafe(self._stop_asking)
+
+    def _stop_asking(self) -> None:
+        """Send nothing more, and say what is waited for."""
+        for channel in self._opened:
+            channel.stop(STOPPED)
+        if under_way := sum(channel.gate.in_flight for channel in self._opened):
+            self._progress.waiting(
+                f"stopping as soon as the answers under way are here ({under_way}). Stopped once more, it ends at "
+                "once, and they are lost"
+            )
+        self._stopping.set()
+
+    async def _all_answered(self) -> None:
+        while any(channel.is_in_use for channel in self._opened):
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    @property
+    def _opened(self) -> list[Channel]:
+        return [task.result() for task in self._channels.values() if task.done() and not _failed(task)]
 
     @asynccontextmanager
     async def cell(self, cell: Cell, purpose: str = "", rank: int = 0) -> AsyncIterator[OpenCell]:
@@ -215,7 +264,10 @@ class Engine:
         say = partial(self._say, model)
         gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas, say)
         budget = Budget(self._purse, ledgers_of(self._lake.root, self._models, model), say)
-        return Channel(model, spec, connection, gate, budget, self._progress.waiting)
+        channel = Channel(model, spec, connection, gate, budget, self._progress.waiting)
+        if self._stopping.is_set():
+            channel.stop(STOPPED)
+        return channel
 
     def _say(self, model: str, why: str) -> None:
         self._progress.waiting(f"model `{model}`: {why}")
@@ -327,7 +379,11 @@ def _result(task: asyncio.Task[T]) -> T | SteerworksError:
         return error
 
 
-async def _give_up(tasks: Mapping[asyncio.Task[T], Cell]) -> None:
+def _failed(task: asyncio.Task[T]) -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+async def _give_up(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

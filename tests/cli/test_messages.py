@@ -82,11 +82,11 @@ def test_an_unknown_model(refused: Command) -> None:
 
 
 @pytest.mark.slow
-def test_a_backfill_that_is_interrupted_begins_no_other_run_and_says_how_to_go_on(
+def test_a_backfill_that_is_interrupted_waits_for_the_answers_under_way_and_begins_no_other_run(
     home: Home, config: Path, settings: Settings
 ) -> None:
     text = yaml.safe_load((config / "models.yaml").read_text())
-    with serve_models(Behaviour(latency=30)) as server:
+    with serve_models(Behaviour(latency=3)) as server:
         text["endpoints"]["embedded"] = {"base_url": server.address}
         (config / "models.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
         write_prompts(Lake(home.lake), ["What grows here?"], "spring")
@@ -98,10 +98,13 @@ def test_a_backfill_that_is_interrupted_begins_no_other_run_and_says_how_to_go_o
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: server.max_in_flight > 0)
         process.send_signal(signal.SIGINT)
-        _, printed = process.communicate(timeout=30)
+        told, printed = process.communicate(timeout=30)
         assert server.stats()["requests"] == 1
     assert process.returncode == 1
+    assert "stopping as soon as the answers under way are here (1)." in told
     assert printed.startswith("error stopped before it was done.")
+    [journal] = (home.lake / "journal").glob("model=*/*.jsonl")
+    assert len(journal.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", [["backfill"], ["run"], ["judge", "starter"]])

@@ -1,4 +1,4 @@
-"""Ctrl-C in a program that asks: it ends at once with a KeyboardInterrupt, and what it had received is kept."""
+"""Ctrl-C in a program that asks: it waits for what is paid for, and the second time for nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from dagster_project.generation import SilentProgress, answer_cell
+from dagster_project.generation import OutstandingBatch, SilentProgress, answer_cell, outstanding_batches
 from dagster_project.generation.journal import journal_path, read_answers, while_idle
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import ModelsFile
+from tests.generation.batch_server import BatchServer, serve_batches
 from tests.generation.cells import BATCH, loopback_models, start_process, until
 
 pytestmark = pytest.mark.slow
@@ -29,30 +30,60 @@ def journalled(lake: Lake) -> list[str]:
     return [answer.request_hash for answer in read_answers(journal)] if journal.exists() else []
 
 
-def interrupted(child: subprocess.Popen[bytes], times: int = 1) -> None:
-    """Interrupt a process, and see it end at once."""
+def interrupted(child: subprocess.Popen[bytes], times: int = 1, within: float = 5) -> None:
+    """Interrupt a process, and see it end soon."""
     for _ in range(times):
         child.send_signal(signal.SIGINT)
         time.sleep(0.05)
     begun = time.monotonic()
     assert child.wait(10) == -signal.SIGINT, "Python ends so after a KeyboardInterrupt"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < within
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_what_was_received_is_kept_and_the_next_run_asks_for_the_rest(lake: Lake, prompts: Prompts, times: int) -> None:
+def test_what_is_under_way_is_waited_for_and_nothing_is_asked_twice(lake: Lake, prompts: Prompts) -> None:
     prompts(120)
-    with serve_models(Behaviour(latency=0.1, p500=0.1, p_slow=0.05, slow_seconds=3)) as server:
+    with serve_models(Behaviour(latency=0.3)) as server:
         models = loopback_models(server.address, {"max_in_flight": IN_FLIGHT}, prices=DEAR)
         child = start_process(lake, models)
         until(lambda: len(journalled(lake)) >= 30)
-        interrupted(child, times)
+        interrupted(child, within=1)
+        kept = journalled(lake)
+        assert len(kept) == server.stats()["requests"]
+        server.behave(Behaviour())
+        report = answer_cell(lake, models, "m", BATCH, SilentProgress())
+        assert server.stats()["requests"] == 120
+    assert (report.ok, report.reused) == (120, len(kept))
+
+
+def test_a_second_time_it_ends_at_once_and_what_was_received_is_kept(lake: Lake, prompts: Prompts) -> None:
+    prompts(120)
+    with serve_models(Behaviour(latency=0.1, p500=0.1, p_slow=0.05, slow_seconds=8)) as server:
+        models = loopback_models(server.address, {"max_in_flight": IN_FLIGHT}, prices=DEAR)
+        child = start_process(lake, models)
+        until(lambda: len(journalled(lake)) >= 30)
+        interrupted(child, times=3)
         kept = journalled(lake)
         assert len(kept) >= server.stats()["statuses"]["200"] - IN_FLIGHT
         server.behave(Behaviour())
         report = answer_cell(lake, models, "m", BATCH, SilentProgress())
     assert (report.ok, report.reused) == (120, len(kept))
     assert len(set(journalled(lake))) == len(journalled(lake)) == 120
+
+
+def test_a_batch_that_is_being_handed_in_is_waited_for_and_no_other_follows(lake: Lake, prompts: Prompts) -> None:
+    prompts(20)
+    with serve_batches(BatchServer(hang_in="create", hang_after=True)) as server:
+        child = start_process(lake, loopback_models(server.address, batch={"max_requests": 5}))
+        assert server.hangs.wait(20)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert child.poll() is None
+        server.let_go()
+        assert child.wait(10) == -signal.SIGINT
+        assert server.calls["create"] == 1
+    [batch] = outstanding_batches(lake.root)
+    assert isinstance(batch, OutstandingBatch)
+    assert batch.batch_id in server.batches
 
 
 @contextmanager
@@ -78,13 +109,13 @@ def another_run(lake: Lake) -> Iterator[ModelsFile]:
         yield loopback_models(server.address)
 
 
-@pytest.mark.parametrize("waiting_for", [nobody_there, no_word, a_limit, another_run])
-def test_nothing_that_is_waited_for_holds_it_up(
-    lake: Lake, prompts: Prompts, waiting_for: Callable[[Lake], Iterator[ModelsFile]]
+@pytest.mark.parametrize(("waiting_for", "times"), [(nobody_there, 1), (no_word, 2), (a_limit, 1), (another_run, 1)])
+def test_nothing_else_that_is_waited_for_holds_it_up(
+    lake: Lake, prompts: Prompts, waiting_for: Callable[[Lake], Iterator[ModelsFile]], times: int
 ) -> None:
     prompts(20)
     with waiting_for(lake) as models:  # type: ignore[attr-defined]
         child = start_process(lake, models)
         time.sleep(2.5)
         assert child.poll() is None
-        interrupted(child)
+        interrupted(child, times)

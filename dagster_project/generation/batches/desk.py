@@ -120,6 +120,8 @@ class BatchDesk:
         budget = self._channel.budget
         with budget.asking():
             for some in _shares(requests, mode):
+                if self._channel.failure:
+                    raise self._channel.failure
                 rest: Sequence[Request] = some
                 while rest := await self._hand_in_what_is_covered(rest, mode):
                     next_cost = highest_cost_usd(self._channel.spec.prices, rest[0])
