@@ -163,17 +163,19 @@ class Engine:
         try:
             return self._runner.run(self._until_stopped(work))
         finally:
-            self._stop.now()
+            if self._stop.is_asked_for:
+                self._runner.run(self._all_answered())
+                self._stop.now()
 
     async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work; give it up once the program is to stop, and nothing that is paid for is under way any more."""
         working, stopping = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
+            if self._stopping.is_set():
                 await self._all_answered()
         finally:
-            await _give_up([stopping] if working.done() else [stopping, working])
+            await _give_up([task for task in (working, stopping) if not task.done()])
         return working.result()
 
     def _stop_soon(self) -> None:
@@ -181,6 +183,9 @@ class Engine:
 
     def _stop_asking(self) -> None:
         """Send nothing more, and say what is waited for."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
         for channel in self._opened:
             channel.stop(STOPPED)
         if under_way := sum(channel.gate.in_flight for channel in self._opened):
@@ -188,9 +193,9 @@ class Engine:
                 f"stopping as soon as the answers under way are here ({under_way}). Stopped once more, it ends at "
                 "once, and they are lost"
             )
-        self._stopping.set()
 
     async def _all_answered(self) -> None:
+        self._stop_asking()
         while any(channel.is_in_use for channel in self._opened):
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 

@@ -45,7 +45,7 @@ class PoliteStop:
 
     @property
     def is_asked_for(self) -> bool:
-        """Whether a signal has come."""
+        """Whether a signal is kept back."""
         return self._kept_back is not None
 
     def now(self) -> None:
@@ -61,6 +61,7 @@ class PoliteStop:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.is_asked_for:
+            self._kept_back = None
             self._restore()
             self._usual[number](number, frame)
         else:

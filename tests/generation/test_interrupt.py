@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +56,44 @@ def test_what_is_under_way_is_waited_for_and_nothing_is_asked_twice(lake: Lake, 
         report = answer_cell(lake, models, "m", BATCH, SilentProgress())
         assert server.stats()["requests"] == 120
     assert (report.ok, report.reused) == (120, len(kept))
+
+
+TWO_MODELS = """
+import sys
+from pathlib import Path
+from dagster_project.generation import Cell, SilentProgress, answer_cells
+from dagster_project.lake import Lake
+from dagster_project.settings import ModelsFile
+lake, models, *cells = sys.argv[1:]
+cells = [Cell(*cell.split("|")) for cell in cells]
+list(answer_cells(Lake(Path(lake)), ModelsFile.model_validate_json(models), cells, SilentProgress()))
+"""
+
+
+def test_a_cell_that_ends_first_has_no_other_ones_answers_given_up(lake: Lake, prompts: Prompts) -> None:
+    """One cell waits for its tries only, and is over as soon as nothing more may be sent."""
+    prompts(10)
+    with serve_models(Behaviour(latency=2)) as server, serve_models(Behaviour(p429=1, retry_after=30)) as closed:
+        models = loopback_models(server.address)
+        served = {"base_url": closed.address, "timeout_seconds": 20}
+        shut = models.endpoints["loopback"].model_validate(served)
+        twin = models.models["n"].model_copy(update={"endpoint": "shut", "name": "another"})
+        models = models.model_copy(
+            update={"endpoints": models.endpoints | {"shut": shut}, "models": models.models | {"n": twin}}
+        )
+        command = [
+            sys.executable,
+            "-c",
+            TWO_MODELS,
+            str(lake.root),
+            models.model_dump_json(),
+            f"n|{BATCH}",
+            f"m|{BATCH}",
+        ]
+        with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}) as child:
+            until(lambda: server.max_in_flight == 10 and closed.stats()["requests"] > 0)
+            interrupted(child)
+    assert len(journalled(lake)) == 10
 
 
 def test_a_second_time_it_ends_at_once_and_what_was_received_is_kept(lake: Lake, prompts: Prompts) -> None:
