@@ -81,8 +81,7 @@ def _fill(launcher: Launcher, ranges: list[CellRange], max_usd: float | None, te
     cut_short: list[tuple[CellRange, float]] = []
     for number, cells in enumerate(ranges, start=1):
         before = terminal.spent_usd
-        sharing = [each for each in ranges[number - 1 :] if each.prompt_batches == cells.prompt_batches]
-        share = left(max_usd, before).share(len(cells), sum(map(len, sharing)))
+        share = left(max_usd, before).share_of(cells, ranges[number - 1 :])
         problems[cells] = _fill_one(launcher, cells, share, terminal)
         if terminal.ran_short and share.usd is not None and number < len(ranges):  # the last one had all that there was
             cut_short.append((cells, before + share.usd - terminal.spent_usd))

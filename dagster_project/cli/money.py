@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from dagster_project.partitions import CellRange
 
 OPTION = "`--max-usd`"
 
@@ -33,6 +38,10 @@ class Allowance:
         if self.usd is None or parts == of_parts:
             return self
         return Allowance(self.usd * parts / of_parts, f"a share of {OPTION}")
+
+    def share_of(self, cells: CellRange, still: Sequence[CellRange]) -> Allowance:
+        """Return the share of a run, of those that are still to come, itself the first: by cells, for equal batches."""
+        return self.share(len(cells), sum(len(each) for each in still if each.prompt_batches == cells.prompt_batches))
 
 
 NO_LIMIT = Allowance(None)

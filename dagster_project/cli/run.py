@@ -133,10 +133,11 @@ class Journey:
                 self.launcher.prompts(batch, self._money_left)
         cells = [(model, batch) for model in self._models_of(pairing) for batch in pairing.prompt_batches]
         problems: list[str] = []
-        for some in self.launcher.ranges_to_fill(cells):
+        ranges = self.launcher.ranges_to_fill(cells)
+        for number, some in enumerate(ranges):
             try:
                 with self.terminal.step(f"responses {some}"):
-                    self.launcher.responses(some, self._money_left)
+                    self.launcher.responses(some, self._money_left.share_of(some, ranges[number:]))
             except RunStoppedError:
                 raise
             except SteerworksError as error:

@@ -102,7 +102,7 @@ class Asker:
         self.left = count
         self._dispatching = asyncio.create_task(self._dispatch(requests))
         try:
-            with self._channel.budget.asking():
+            with self._channel.asking():
                 await asyncio.wait([self._dispatching])
             while self._under_way:
                 await asyncio.wait(self._under_way)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from dagster_project.errors import SteerworksError
@@ -75,6 +76,10 @@ class Channel:
     def leave(self, asker: Stoppable) -> None:
         """Take part no longer."""
         self._askers.discard(asker)
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Have a part of the run's money kept for the model while it asks, if it costs any."""
+        return nullcontext() if self.spec.prices.are_zero else self.budget.asking()
 
     @property
     def left(self) -> int:

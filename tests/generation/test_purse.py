@@ -22,12 +22,12 @@ MODELS = st.lists(
 class Model:
     """Sends its requests as soon as there is money for them, and stops at the first for which there is none."""
 
-    def __init__(self, purse: Purse, requests: Sequence[tuple[int, int, int]]) -> None:
+    def __init__(self, purse: Purse, requests: Sequence[tuple[float, float, int]]) -> None:
         self.said: list[str] = []
         self.budget = Budget(purse, [], self.said.append)
         self.requests = requests
-        self.spent = 0
-        self.refused: int | None = None
+        self.spent = 0.0
+        self.refused: float | None = None
 
     async def run(self) -> None:
         """Send what can be sent, and wait for it."""
@@ -40,14 +40,14 @@ class Model:
                     under_way.create_task(self._answer(held, min(spent, held), turns))
                     await asyncio.sleep(0)
 
-    async def _answer(self, held: int, spent: int, turns: int) -> None:
+    async def _answer(self, held: float, spent: float, turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         self.spent += spent
         self.budget.settle(held, spent)
 
 
-def run(purse: Purse, *requests: Sequence[tuple[int, int, int]]) -> list[Model]:
+def run(purse: Purse, *requests: Sequence[tuple[float, float, int]]) -> list[Model]:
     async def all_of_them() -> list[Model]:
         models = [Model(purse, each) for each in requests]
         async with asyncio.timeout(20), asyncio.TaskGroup() as side_by_side:
@@ -108,7 +108,28 @@ def test_whoever_waits_for_the_others_says_so_once() -> None:
         assert quick.spent == 4
         return quick.said
 
-    assert asyncio.run(wait()) == ["its part of `--max-usd` is spent; waiting for what the other models leave"]
+    assert asyncio.run(wait()) == [
+        "waiting for what other models leave of `--max-usd`: they have not had their part yet"
+    ]
+
+
+def test_models_that_begin_late_and_one_that_took_their_part_before_do_not_wait_for_each_other() -> None:
+    """Equal parts would be more than what is left."""
+    purse = Purse(1.0)
+
+    async def meet() -> list[Model]:
+        early = Model(purse, [(0.01, 0.01, 0)] * 200)
+        late = [Model(purse, [(0.01, 0.01, 0)] * 200) for _ in range(2)]
+        running = asyncio.create_task(early.run())
+        while early.spent < 0.85:
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await asyncio.gather(running, *(model.run() for model in late))
+        return [early, *late]
+
+    models = asyncio.run(meet())
+    assert all(model.spent > 0 for model in models)
+    assert purse.spent_usd == pytest.approx(1.0)
 
 
 def test_without_a_limit_nobody_waits() -> None:

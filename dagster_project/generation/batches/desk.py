@@ -118,7 +118,7 @@ class BatchDesk:
                 arrived is looked for by the next run.
         """
         budget = self._channel.budget
-        with budget.asking():
+        with self._channel.asking():
             for some in _shares(requests, mode):
                 if self._channel.failure:
                     raise self._channel.failure

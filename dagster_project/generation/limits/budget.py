@@ -79,7 +79,9 @@ class Budget:
     def _say_what_is_waited_for(self, short: Part | Ledger) -> None:
         """Say why nothing is sent, unless what is waited for are requests of this run."""
         if short is self._part and not self._part.holds:
-            self._say_once(f"its part of {self._purse.limit_name} is spent; waiting for what the other models leave")
+            self._say_once(
+                f"waiting for what other models leave of {self._purse.limit_name}: they have not had their part yet"
+            )
         elif not self._purse.holds:
             self._say("waiting for money: what is left below its limit is held back for requests of another run")
 

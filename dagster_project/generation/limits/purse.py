@@ -55,7 +55,7 @@ class Purse:
 
     def has(self, usd: float) -> bool:
         """Say whether so much is there, for whomever it is kept."""
-        return self.max_usd is None or self.spent_usd + self.held_usd + usd <= self.max_usd
+        return self.max_usd is None or self.spent_usd + self.held_usd + usd <= self.max_usd + ROUNDING
 
     def is_kept_for_others(self, usd: float, part: Part) -> bool:
         """Say whether others are to have so much, or some of it."""
@@ -63,8 +63,11 @@ class Purse:
             return False
         asking = [each for each in self._parts if each.is_asking or each is part]
         equal = (self.max_usd - self.spent_usd + sum(each.spent_usd for each in asking)) / len(asking)
+        left = self.max_usd - self.spent_usd - self.held_usd
         kept = sum(each.kept_of(equal) for each in asking if each is not part)
-        return usd > self.max_usd - self.spent_usd - self.held_usd - kept + ROUNDING
+        # Where one took more before others asked, their equal parts are more than what is left: each has less of it.
+        is_too_much = max(1.0, (kept + part.rest_of(equal)) / left) if left > ROUNDING else 1.0
+        return usd > left - kept / is_too_much + ROUNDING
 
 
 @dataclass(eq=False)
@@ -85,17 +88,24 @@ class Part:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Have a part of the money kept for the model; several cells of it may ask at once."""
+        self.wanted_usd = self.wanted_usd if self.is_asking else None
         self.is_asking += 1
         try:
             yield
         finally:
             self.is_asking -= 1
 
+    def rest_of(self, equal_usd: float) -> float:
+        """Return what it has not taken yet of an equal part."""
+        return max(0.0, equal_usd - self.spent_usd - self.held_usd)
+
     def kept_of(self, equal_usd: float) -> float:
-        """Return what is kept for it of an equal part: nothing if the rest is too little for what it wants."""
-        rest = max(0.0, equal_usd - self.spent_usd - self.held_usd)
-        is_of_no_use = not self.holds and self.wanted_usd is not None and self.wanted_usd > rest + ROUNDING
-        return 0.0 if is_of_no_use else rest
+        """Return what is kept for it of an equal part: nothing if it was refused, and nothing of it is under way.
+
+        Its rest is too little then; whoever waits keeps nothing from those who wait for it.
+        """
+        waits = self.wanted_usd is not None and not self.holds
+        return 0.0 if waits else self.rest_of(equal_usd)
 
     def may_hold(self, usd: float) -> bool:
         """Say whether so much is there that others are not to have."""
@@ -115,7 +125,7 @@ class Part:
     def may_come_free(self, usd: float) -> bool:
         """Say whether so much may be there later: as what is held turns out to be too much, or others leave some."""
         purse = self.purse
-        if purse.max_usd is not None and purse.spent_usd + usd > purse.max_usd:
+        if purse.max_usd is not None and purse.spent_usd + usd > purse.max_usd + ROUNDING:
             return False
         return purse.holds > 0 or purse.has(usd)
 
