@@ -45,14 +45,8 @@ def build_checks(
 
     The steps need a resource ``lake`` with an attribute ``lake`` that is the `Lake`.
     """
-    tables_by_asset: dict[str, list[str]] = {}
-    for table in TABLES.values():
-        if table.name in suites:
-            tables_by_asset.setdefault(table.asset, []).append(table.name)
-    return [
-        _checks_of(asset, {table: suites[table] for table in tables}, partitions[asset])
-        for asset, tables in tables_by_asset.items()
-    ]
+    assets = dict.fromkeys(table.asset for table in TABLES.values() if table.name in suites)
+    return [_checks_of(asset, _suites_of(asset, suites), partitions[asset]) for asset in assets]
 
 
 def check_in_a_step_that_fails(context: dg.AssetExecutionContext, lake: "Lake", keys: Sequence[str]) -> None:
@@ -60,14 +54,17 @@ def check_in_a_step_that_fails(context: dg.AssetExecutionContext, lake: "Lake", 
 
     What the step fails for is told by whoever calls this; that a check cannot be made is found by whoever needs it.
     """
-    [asset] = context.selected_asset_keys
-    suites = {
-        name: suite
-        for name, suite in load_suites(PROJECT_ROOT / "expectations").items()
-        if TABLES[name].asset == asset.to_user_string()
-    }
+    asset = context.asset_key.to_user_string()
+    suites = _suites_of(asset, load_suites(PROJECT_ROOT / "expectations"))
     with suppress(SteerworksError):
-        _log_each_partition(context, asset.to_user_string(), _findings(lake, suites, keys))
+        _log_each_partition(context, asset, _findings(lake, suites, keys))
+
+
+def _suites_of(asset: str, suites: Mapping[str, Suite]) -> dict[str, Suite]:
+    """Return the suites of an asset's tables, in the catalogue's order."""
+    return {
+        table.name: suites[table.name] for table in TABLES.values() if table.asset == asset and table.name in suites
+    }
 
 
 def _checks_of(

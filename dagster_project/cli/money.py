@@ -33,15 +33,12 @@ class Allowance:
     usd: float | None
     name: str = OPTION
 
-    def share(self, parts: int, of_parts: int) -> Allowance:
-        """Return some of several equal parts of it."""
-        if self.usd is None or parts == of_parts:
-            return self
-        return Allowance(self.usd * parts / of_parts, f"a share of {OPTION}")
-
     def share_of(self, cells: CellRange, still: Sequence[CellRange]) -> Allowance:
-        """Return the share of a run, of those that are still to come, itself the first: by cells, for equal batches."""
-        return self.share(len(cells), sum(len(each) for each in still if each.prompt_batches == cells.prompt_batches))
+        """Return the share of the first of the runs that are still to come: equal for each cell of the same batches."""
+        sharing = sum(len(each) for each in still if each.prompt_batches == cells.prompt_batches)
+        if self.usd is None or len(cells) == sharing:
+            return self
+        return Allowance(self.usd * len(cells) / sharing, f"a share of {OPTION}")
 
 
 NO_LIMIT = Allowance(None)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from dagster_project.lazily import offering
 
 if TYPE_CHECKING:
+    from dagster_project.generation.answering import answer_cell, answer_cells
     from dagster_project.generation.answers import Answer
     from dagster_project.generation.batches.ended import cells_with_ended_batches
     from dagster_project.generation.batches.log import OutstandingBatch, outstanding_batches
+    from dagster_project.generation.collecting import collect_left_behind, collect_unasked
     from dagster_project.generation.completion import Completed, complete_conversations
-    from dagster_project.generation.engine import Cell, answer_cell, answer_cells, collect_left_behind, collect_unasked
+    from dagster_project.generation.engine import Cell
     from dagster_project.generation.estimation import Estimate, estimate
     from dagster_project.generation.filling import CellReport
     from dagster_project.generation.limits.ledger import MoneyLimit
@@ -84,12 +86,12 @@ __getattr__ = offering(
         "RequestForm": "requests",
         "SilentProgress": "progress",
         "UnfinishedError": "questions",
-        "answer_cell": "engine",
-        "answer_cells": "engine",
+        "answer_cell": "answering",
+        "answer_cells": "answering",
         "ask_structured": "structured",
         "cells_with_ended_batches": "batches.ended",
-        "collect_left_behind": "engine",
-        "collect_unasked": "engine",
+        "collect_left_behind": "collecting",
+        "collect_unasked": "collecting",
         "complete_conversations": "completion",
         "conversation_hash": "requests",
         "embed": "questions",

@@ -1,7 +1,8 @@
 """Several cells side by side, in one event loop, over connections that are opened once.
 
 While one cell waits for its last, slow answers, the next ones are asked already. Belongs here: what cells of a process
-share, and the order in which they are worked on. Does not belong here: what happens within a cell.
+share, and the order in which they are worked on. Does not belong here: what happens within a cell, and which cells are
+worked on (`answering`, `collecting`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation.batches.left_behind import as_configured_then, left_behind
-from dagster_project.generation.batches.log import BatchLog, logs_of_batches
+from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.cell import OpenCell
 from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
@@ -279,97 +279,6 @@ class Engine:
 
     async def _connect(self, model: str) -> Connection:
         return await self._open.enter_async_context(connect(self._models, model))
-
-
-def answer_cells(
-    lake: Lake, models: ModelsFile, cells: Iterable[Cell], progress: Progress, purse: Purse | None = None
-) -> Iterator[tuple[Cell, CellReport | SteerworksError]]:
-    """Make partitions of `responses`: a row for each selected prompt and sample of a batch.
-
-    What any journal of the lake knows by request hash is not asked for again. Faults that the
-    next run may find gone, and requests that the money did not reach for (reason ``budget``), are
-    failed rows that the next run asks for. A cell that cannot be filled does not stop the others.
-
-    Args:
-        lake: where `selected_prompts` is read and `responses` is written.
-        models: endpoints and models.
-        cells: which partitions; the first ones first.
-        progress: told after each answer.
-        purse: the run's money, which all cells take from, even if they fail; None for no limit. The
-            limit is never exceeded as long as the server is paid for no more tokens than ``max_tokens`` and the
-            prompt's bytes allow.
-
-    Yields:
-        Each cell as it is finished, with its report, or with the reason why it could not be filled: the batch or the
-        model is unknown, the endpoint is down or turns everything away, or the disk does not take an answer.
-        Answers until then are kept.
-    """
-    cells = list(cells)
-    collect_left_behind(lake, models, (cell.model for cell in cells), progress)
-    with Engine(lake, models, progress, purse) as engine:
-        yield from engine.answer(cells)
-
-
-def collect_unasked(
-    lake: Lake, models: ModelsFile, slugs: Collection[str], asked: Collection[tuple[str, str]], progress: Progress
-) -> None:
-    """Collect what is out for cells of some models that nobody asks for now.
-
-    They are full, or their prompts are no longer selected. What cannot be collected is told, each reason once.
-
-    Args:
-        lake: whose journals take the answers; the table is made anew when the cells are asked for.
-        models: endpoints and models.
-        slugs: the models.
-        asked: cells that are asked for, given as model and prompt batch; whoever does so collects for them.
-        progress: told what cannot be collected.
-    """
-    out = [Cell(model, batch) for model, batch, _ in logs_of_batches(lake.root) if model in slugs]
-    left: dict[str, list[Cell]] = {}
-    with Engine(lake, models, progress) as engine:
-        for cell, result in engine.collect(cell for cell in out if cell not in asked):
-            if isinstance(result, SteerworksError):
-                left.setdefault(str(result), []).append(cell)
-    for reason, cells in left.items():
-        first, *others = sorted(cells)
-        more = f" and {len(others)} more" if others else ""
-        progress.waiting(f"{first.model}|{first.prompt_batch}{more}: {reason}")
-
-
-def collect_left_behind(lake: Lake, models: ModelsFile, slugs: Iterable[str], progress: Progress) -> None:
-    """Collect what models that models.yaml no longer has left with the providers that some models have.
-
-    What cannot be collected is told, and keeps no cell from being answered.
-    """
-    endpoints = {models.models[slug].endpoint for slug in slugs if slug in models.models}
-    left = [cell for cell in left_behind(lake.root, models) if cell.spec.endpoint in endpoints]
-    if not left:
-        return
-    with Engine(lake, as_configured_then(models, left), progress) as engine:
-        for cell, out in engine.collect(Cell(cell.model, cell.prompt_batch) for cell in left):
-            progress.waiting(f"models.yaml no longer has the model `{cell.model}`: {_collected(cell, out)}")
-
-
-def _collected(cell: Cell, out: int | SteerworksError) -> str:
-    if isinstance(out, SteerworksError):
-        return f"what was handed in for {cell.prompt_batch} could not be collected. {out}"
-    if out:
-        return f"{out} requests that were handed in for {cell.prompt_batch} are out in batches still."
-    return f"what was handed in for {cell.prompt_batch} has been collected, and answers whoever asks the same."
-
-
-def answer_cell(
-    lake: Lake, models: ModelsFile, model: str, prompt_batch: str, progress: Progress, purse: Purse | None = None
-) -> CellReport:
-    """Make one partition of `responses`, as `answer_cells` does.
-
-    Raises:
-        SteerworksError: it could not be filled.
-    """
-    [(_, result)] = answer_cells(lake, models, [Cell(model, prompt_batch)], progress, purse)
-    if isinstance(result, SteerworksError):
-        raise result
-    return result
 
 
 async def _first_of(tasks: Mapping[asyncio.Task[T], Cell]) -> list[asyncio.Task[T]]:

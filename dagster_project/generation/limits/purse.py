@@ -107,16 +107,12 @@ class Part:
         waits = self.wanted_usd is not None and not self.holds
         return 0.0 if waits else self.rest_of(equal_usd)
 
-    def may_hold(self, usd: float) -> bool:
-        """Say whether so much is there that others are not to have."""
-        may = self.purse.has(usd) and not self.purse.is_kept_for_others(usd, self)
-        self.wanted_usd = None if may else usd
-        return may
-
     def hold(self, usd: float) -> bool:
         """Hold so much back, and say so; or say that it is not there, or that others are to have it."""
-        if not self.may_hold(usd):
+        if not self.purse.has(usd) or self.purse.is_kept_for_others(usd, self):
+            self.wanted_usd = usd
             return False
+        self.wanted_usd = None
         self.holds += 1
         self.held_usd += usd
         self.purse.held_usd += usd
@@ -132,8 +128,8 @@ class Part:
     def settle(self, held_usd: float, spent_usd: float) -> None:
         """Let go of what was held, and book what was spent."""
         self.holds -= 1
-        self.held_usd = less(self.held_usd, held_usd) if self.holds else 0.0
-        self.purse.held_usd = less(self.purse.held_usd, held_usd) if self.purse.holds else 0.0
+        self.held_usd = _less(self.held_usd, held_usd) if self.holds else 0.0
+        self.purse.held_usd = _less(self.purse.held_usd, held_usd) if self.purse.holds else 0.0
         self.book(spent_usd)
 
     def book(self, usd: float) -> None:
@@ -143,12 +139,12 @@ class Part:
 
     def take_back(self, usd: float) -> None:
         """Take back what was spent for a batch."""
-        self.spent_usd = less(self.spent_usd, usd)
-        self.purse.spent_usd = less(self.purse.spent_usd, usd)
-        self.purse.in_batches_usd = less(self.purse.in_batches_usd, usd)
+        self.spent_usd = _less(self.spent_usd, usd)
+        self.purse.spent_usd = _less(self.purse.spent_usd, usd)
+        self.purse.in_batches_usd = _less(self.purse.in_batches_usd, usd)
 
 
-def less(sum_usd: float, usd: float) -> float:
+def _less(sum_usd: float, usd: float) -> float:
     """Subtract what was added before; sums of amounts do not come back to 0 by themselves."""
     left = sum_usd - usd
     return left if left > ROUNDING else 0.0
