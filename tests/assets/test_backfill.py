@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +72,33 @@ def deliver(home: Home, tmp_path: Path) -> None:
         deliver_prompts(home, path, batch, "test", "CC0-1.0")
 
 
+@pytest.fixture(scope="module")
+def selected_homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Homes to copy, where both batches are delivered: in one the first is selected, in the other both are."""
+    folder = tmp_path_factory.mktemp("selected")
+    config, home = folder / "config", Home(folder / "home")
+    shutil.copytree(PROJECT_ROOT / "config", config, ignore=shutil.ignore_patterns("*.lock.json"))
+    configure(config, "http://127.0.0.1:9/v1", "first")
+    deliver(home, folder)
+    launcher = Launcher(Settings(config, home))
+    launcher.prompts("spring")
+    shutil.copytree(home.root, folder / "spring")
+    launcher.prompts("summer")
+    return {"spring": folder / "spring", "both": home.root}
+
+
+@pytest.fixture
+def spring(home: Home, selected_homes: dict[str, Path]) -> None:
+    """The first batch is selected, the second one only delivered."""
+    shutil.copytree(selected_homes["spring"], home.root)
+
+
+@pytest.fixture
+def spring_and_summer(home: Home, selected_homes: dict[str, Path]) -> None:
+    """Both batches are selected."""
+    shutil.copytree(selected_homes["both"], home.root)
+
+
 def pair_in_a_campaign(config: Path, batch: str, **models_of: list[str]) -> None:
     """Have the release v0.1.0 hold campaigns over one batch, each of some models; `season` of all if none is named."""
     pairing = {"prompt_batches": [batch], "seed": 1}
@@ -96,15 +124,13 @@ def fill(launcher: Launcher, *models: str) -> None:
         launcher.responses(cells)
 
 
+@pytest.mark.usefixtures("spring_and_summer")
 def test_a_new_model_is_asked_for_every_prompt_and_no_other_model_is_asked(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
+    config: Path, home: Home, settings: Settings
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(latency=0.01)) as server:
         configure(config, server.address, "first")
         launcher = Launcher(settings)
-        for batch in BATCHES:
-            launcher.prompts(batch)
         fill(launcher, "first")
         assert server.stats()["requests"] == 6
         configure(config, server.address, "first", "second")
@@ -117,29 +143,26 @@ def test_a_new_model_is_asked_for_every_prompt_and_no_other_model_is_asked(
     assert Counter(rows["model"]) == {"first": 6, "second": 6}
 
 
+@pytest.mark.usefixtures("spring")
 def test_a_model_whose_endpoint_is_down_is_named_and_its_cells_stay_missing(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
+    config: Path, home: Home, settings: Settings
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", "down")
         launcher = Launcher(settings)
-        launcher.prompts("spring")
         fill(launcher, "first")
         with pytest.raises(SteerworksError, match=r"model `down`: the endpoint `down` at http://127.0.0.1:9/v1"):
             fill(launcher, "down")
         assert missing(launcher, "down", "first") == ["down|spring"]
 
 
+@pytest.mark.usefixtures("spring_and_summer")
 def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_tasks_are_made_before(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
         configure(config, server.address, "first", prices=DEAR)
         launcher = Launcher(settings)
-        for batch in BATCHES:
-            launcher.prompts(batch)
         backfill(max_usd=4.0)
         rows = Lake(home.lake).read("responses")
         assert Counter(rows["reason"]) == {None: 4, "budget": 2}
@@ -159,13 +182,12 @@ def test_cells_that_ran_out_of_money_are_asked_for_until_they_are_full_and_no_ta
         assert server.stats()["requests"] == 6
 
 
+@pytest.mark.usefixtures("spring")
 def test_tasks_can_be_made_without_the_answers_that_are_missing_and_lead_to_a_release(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
         configure(config, server.address, "first", "second", prices=DEAR)
-        Launcher(settings).prompts("spring")
         pair_in_a_campaign(config, "spring")
         run(max_usd=5.0)
         assert "run again with --without-missing" in capfd.readouterr().out
@@ -175,26 +197,22 @@ def test_tasks_can_be_made_without_the_answers_that_are_missing_and_lead_to_a_re
     assert (home.releases / "v0.1.0" / "manifest.json").exists()
 
 
-def test_a_run_asks_every_model_though_one_fails_and_says_how_to_go_on_without_it(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
-) -> None:
-    deliver(home, tmp_path)
+@pytest.mark.usefixtures("spring")
+def test_a_run_asks_every_model_though_one_fails_and_says_how_to_go_on_without_it(config: Path, home: Home) -> None:
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", "down", "zest")
-        Launcher(settings).prompts("spring")
         pair_in_a_campaign(config, "spring")
         with pytest.raises(SteerworksError, match=r"(?s)the endpoint `down`.*To go on without down, .*name other `mo"):
             run()
     assert Counter(Lake(home.lake).read("responses")["model"]) == {"first": 3, "zest": 3}
 
 
+@pytest.mark.usefixtures("spring")
 def test_a_campaign_that_cannot_go_on_holds_up_no_other_and_the_release_waits_for_both(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", "down", "zest")
-        Launcher(settings).prompts("spring")
         pair_in_a_campaign(config, "spring", early=["first", "down"], late=["first", "zest"])
         with pytest.raises(SteerworksError, match=r"(?s)the endpoint `down`.*`early` waits for responses"):
             run()
@@ -209,15 +227,13 @@ def test_a_campaign_that_cannot_go_on_holds_up_no_other_and_the_release_waits_fo
     assert sum(line.startswith("Responses    6 of 2 models") for line in told) == 2
 
 
+@pytest.mark.usefixtures("spring_and_summer")
 def test_several_models_are_asked_in_one_run_and_share_the_money(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
         configure(config, server.address, "first", "second", "third", prices=DEAR)
         launcher = Launcher(settings)
-        for batch in BATCHES:
-            launcher.prompts(batch)
         assert missing(launcher, "first", "second", "third") == ["first|spring … third|summer"]
         backfill(max_usd=12.0)
         assert {name: each["requests"] for name, each in server.stats()["models"].items()} == dict.fromkeys(
@@ -236,15 +252,13 @@ def test_several_models_are_asked_in_one_run_and_share_the_money(
     ]
 
 
+@pytest.mark.usefixtures("spring_and_summer")
 def test_models_of_different_runs_share_the_money_and_what_one_leaves_goes_to_one_that_came_before_it(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(usage=False)) as server:
         configure(config, server.address, "dear", "full", "free", prices=DEAR)
         launcher = Launcher(settings)
-        for batch in BATCHES:
-            launcher.prompts(batch)
         fill(launcher, "full")
         models = yaml.safe_load((config / "models.yaml").read_text())
         del models["models"]["free"]["prices"]
@@ -258,15 +272,13 @@ def test_models_of_different_runs_share_the_money_and_what_one_leaves_goes_to_on
     assert "Still missing" not in said
 
 
+@pytest.mark.usefixtures("spring_and_summer")
 def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
+    config: Path, home: Home, settings: Settings
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first")
         launcher = Launcher(settings)
-        for batch in BATCHES:
-            launcher.prompts(batch)
         with dg.DagsterInstance.get() as instance:
             for batch in BATCHES:
                 instance.delete_dynamic_partition("prompt_batch", batch)
@@ -276,13 +288,10 @@ def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
     assert Counter(rows["prompt_batch"]) == dict.fromkeys(BATCHES, 3)
 
 
-def test_a_backfill_goes_on_after_a_model_that_fails_and_ends_with_its_reason(
-    config: Path, home: Home, settings: Settings, tmp_path: Path
-) -> None:
-    deliver(home, tmp_path)
+@pytest.mark.usefixtures("spring")
+def test_a_backfill_goes_on_after_a_model_that_fails_and_ends_with_its_reason(config: Path, home: Home) -> None:
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "zest", "down")
-        Launcher(settings).prompts("spring")
         with pytest.raises(SteerworksError, match="model `down`: the endpoint `down`"):
             backfill()
     rows = Lake(home.lake).read("responses")
@@ -352,12 +361,9 @@ def test_a_dry_run_says_what_it_would_take_and_asks_nothing(
         assert "Not selected yet, or not all of it: summer." in said
 
 
-def test_a_dry_run_names_a_key_that_is_not_there(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    deliver(home, tmp_path)
+@pytest.mark.usefixtures("spring")
+def test_a_dry_run_names_a_key_that_is_not_there(config: Path, home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     configure(config, "http://127.0.0.1:9/v1", "first")
-    Launcher(settings).prompts("spring")
     models = yaml.safe_load((config / "models.yaml").read_text())
     models["endpoints"]["loopback"]["api_key_env"] = "KEY_OF_NOBODY"
     (config / "models.yaml").write_text(yaml.safe_dump(models, sort_keys=False))
@@ -365,13 +371,12 @@ def test_a_dry_run_names_a_key_that_is_not_there(
     assert "takes its key from the environment variable KEY_OF_NOBODY, which is not set" in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("spring")
 def test_verify_counts_every_cell_and_fails_when_the_table_differs(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", "second")
-        Launcher(settings).prompts("spring")
         backfill(["first"])
         verify()
         lines = [line.split() for line in capfd.readouterr().out.splitlines()]
@@ -395,16 +400,14 @@ def test_verify_counts_every_cell_and_fails_when_the_table_differs(
         assert server.stats()["requests"] == 3
 
 
+@pytest.mark.usefixtures("spring")
 def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_in_nothing_that_costs(
-    config: Path, home: Home, settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    config: Path, home: Home, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour(p_batch_expire=1)) as server:
         configure(config, server.address, "first", prices=DEAR)
         batches()
         assert "No batch is out." in capfd.readouterr().out
-        launcher = Launcher(settings)
-        launcher.prompts("spring")
         ask_in_batches(config, "first")
         batched = Settings(config, home)
         Launcher(batched).responses(CellRange(("first",), ("spring",)))
@@ -431,18 +434,15 @@ def test_what_is_out_in_batches_is_listed_and_the_sensor_collects_it_and_hands_i
 
 
 @pytest.mark.parametrize("elsewhere", [(), ("down",)])
+@pytest.mark.usefixtures("spring")
 def test_what_is_out_for_a_model_that_is_gone_is_collected_though_nothing_is_asked_of_its_endpoint(
     config: Path,
     home: Home,
-    settings: Settings,
-    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     elsewhere: tuple[str, ...],
 ) -> None:
-    deliver(home, tmp_path)
     with serve_models(Behaviour()) as server:
         configure(config, server.address, "first", "second")
-        Launcher(settings).prompts("spring")
         backfill(["second"])
         ask_in_batches(config, "first")
         backfill(["first"])
