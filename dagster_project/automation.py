@@ -8,15 +8,16 @@ a server of the user's, start switched off.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from dagster_project import curation, releases, vendors
+from dagster_project.checks import unchecked_partitions
 from dagster_project.errors import SteerworksError
 from dagster_project.identity import digest
-from dagster_project.partitions import PROMPT_BATCHES, RELEASES, CellRange, cell_key, ranges_of
+from dagster_project.partitions import PROMPT_BATCHES, RELEASES, CellRange, cell_key, cell_of, ranges_of
 from dagster_project.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,10 +52,16 @@ JOBS = {
 
 def build_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """Return the jobs by which people, schedules and the command line start runs."""
-    return [
+    jobs = [
         dg.define_asset_job(f"{name}_job", dg.AssetSelection.assets(*assets), description=description)
         for name, (description, assets) in JOBS.items()
     ]
+    checks = dg.define_asset_job(
+        "response_checks_job",
+        dg.AssetSelection.checks_for_assets("responses"),
+        description="Check what the models answered; nothing is asked.",
+    )
+    return [*jobs, checks]
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -142,6 +149,17 @@ def ranges_to_fill(
     if unknown := sorted({batch for _, batch in wanted} - set(instance.get_dynamic_partitions(name))):
         instance.add_dynamic_partitions(name, unknown)
     return ranges_of(list(settings.models.models), instance.get_dynamic_partitions(name), wanted)
+
+
+def ranges_to_check(instance: dg.DagsterInstance, settings: Settings, models: Collection[str]) -> list[CellRange]:
+    """Return the runs that check what some models answered and no check has looked at, as a run was stopped or killed.
+
+    They are runs of checks alone: nothing is asked, whatever became of the answers.
+    """
+    unchecked = (cell_of(key) for key in unchecked_partitions(instance, "responses"))
+    cells = {(cell["model"], cell["prompt_batch"]) for cell in unchecked if cell["model"] in models}
+    batches = instance.get_dynamic_partitions(PROMPT_BATCHES.name or "")
+    return ranges_of(list(settings.models.models), batches, cells)
 
 
 def spending(asset: str, max_usd: float | None, **named: str) -> dict[str, Any]:

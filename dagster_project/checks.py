@@ -20,6 +20,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
+# As the storage returns it, which does not offer it either.
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
+
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Partition
 from dagster_project.quality import expectations as expected
@@ -58,6 +61,24 @@ def check_in_a_step_that_fails(context: dg.AssetExecutionContext, lake: "Lake", 
     suites = _suites_of(asset, load_suites(PROJECT_ROOT / "expectations"))
     with suppress(SteerworksError):
         _log_each_partition(context, asset, _findings(lake, suites, keys))
+
+
+def unchecked_partitions(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    """Return the partitions of an asset whose latest materialisation no check has looked at.
+
+    Their run was stopped or killed between the two. A check that was added since is not looked for.
+    """
+    suites = _suites_of(asset, load_suites(PROJECT_ROOT / "expectations"))
+    slugs = [expectation.slug for suite in suites.values() for expectation in suite.expectations]
+    looked_at = instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(dg.AssetKey(asset), slug) for slug in slugs]
+    )
+    checked = {
+        each.partition_key
+        for each in looked_at
+        if each.is_current and each.latest_execution_status in (CheckStatus.SUCCEEDED, CheckStatus.FAILED)
+    }
+    return {key for key in instance.get_materialized_partitions(dg.AssetKey(asset)) if key not in checked}
 
 
 def _suites_of(asset: str, suites: Mapping[str, Suite]) -> dict[str, Suite]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -49,7 +50,7 @@ def backfill(
         unfilled = unfilled_cells(lake, settings.models, slugs)
         ranges = launcher.ranges_to_fill(unfilled)
         _collect_what_no_run_does(lake, settings.models, slugs, unfilled, terminal)
-        problems = _fill(launcher, ranges, max_usd, terminal)
+        problems = [*_fill(launcher, ranges, max_usd, terminal), *_check(launcher, slugs, terminal)]
     if not unfilled:
         print_nothing_is_missing(console, lake)
     print_unselected(console, lake, settings.home)
@@ -96,9 +97,23 @@ def _fill_one(
     launcher: Launcher, cells: CellRange, allowance: Allowance, terminal: TerminalProgress, how: str = ""
 ) -> list[str]:
     """Fill a range of cells; return why that was not possible."""
+    return _problems_of(f"{cells}{how}", partial(launcher.responses, cells, allowance), terminal)
+
+
+def _check(launcher: Launcher, slugs: Collection[str], terminal: TerminalProgress) -> list[str]:
+    """Check what stopped and killed runs filled and left unchecked; return what is wrong with it."""
+    problems: list[str] = []
+    for cells in launcher.ranges_to_check(slugs):
+        step = f"checks of {cells}, which a stopped run left"
+        problems += _problems_of(step, partial(launcher.check_responses, cells), terminal)
+    return problems
+
+
+def _problems_of(step: str, run: Callable[[], None], terminal: TerminalProgress) -> list[str]:
+    """Run a step; return why that was not possible."""
     try:
-        with terminal.step(f"{cells}{how}"):
-            launcher.responses(cells, allowance)
+        with terminal.step(step):
+            run()
     except RunStoppedError:
         raise
     except SteerworksError as error:

@@ -10,14 +10,14 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import ranges_to_fill, spending
+from dagster_project.automation import ranges_to_check, ranges_to_fill, spending
 from dagster_project.cli.money import NO_LIMIT, Allowance
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -119,6 +119,15 @@ class Launcher:
     def responses(self, cells: CellRange, allowance: Allowance = NO_LIMIT) -> None:
         """Fill cells of `responses`, in one run."""
         self._execute("responses", tags=cells.tags, run_config=_spending("responses", allowance))
+
+    def ranges_to_check(self, models: Collection[str]) -> list[CellRange]:
+        """Return the runs that check what some models answered and no check has looked at yet."""
+        with open_instance(self.settings.home) as instance:
+            return ranges_to_check(instance, self.settings, models)
+
+    def check_responses(self, cells: CellRange) -> None:
+        """Check cells of `responses`, in one run that asks nothing."""
+        self._execute("response_checks", tags=cells.tags)
 
     def _register(self, partitions: dg.DynamicPartitionsDefinition, key: str) -> None:
         with open_instance(self.settings.home) as instance:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from dagster_project.checks import unchecked_partitions
 from dagster_project.cli.backfill import backfill
 from dagster_project.cli.launch import Launcher, open_instance
 from dagster_project.cli.money import Allowance
@@ -32,6 +37,7 @@ from tests.generation.cells import until
 
 pytestmark = pytest.mark.slow
 
+STEERWORKS = Path(sys.executable).with_name("steerworks")
 BATCHES = ("spring", "summer")
 DEAR = {"output_usd_per_million": 1_000_000 / 8}
 """At most 1 USD an answer."""
@@ -286,6 +292,33 @@ def test_batches_that_dagsters_storage_lost_are_filled_all_the_same(
         assert missing(launcher, "first") == []
     rows = Lake(home.lake).read("responses")
     assert Counter(rows["prompt_batch"]) == dict.fromkeys(BATCHES, 3)
+
+
+@pytest.mark.usefixtures("spring_and_summer")
+def test_cells_that_a_stopped_run_left_unchecked_are_checked_by_the_next_backfill(
+    config: Path, home: Home, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    key = dg.AssetKey("responses")
+    with serve_models(Behaviour(latency=3)) as server:
+        configure(config, server.address, "first", max_in_flight=3)
+        Launcher(settings)  # points DAGSTER_HOME there
+        process = subprocess.Popen([STEERWORKS, "backfill"], env=os.environ)
+        with dg.DagsterInstance.get() as instance:
+            until(lambda: instance.get_materialized_partitions(key) == {"first|spring"})
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 1
+        requests = server.stats()["requests"]
+        assert requests == 6
+        with dg.DagsterInstance.get() as instance:
+            assert unchecked_partitions(instance, "responses") == {"first|spring"}
+        backfill()
+        assert server.stats()["requests"] == requests
+        with dg.DagsterInstance.get() as instance:
+            assert unchecked_partitions(instance, "responses") == set()
+        said = capfd.readouterr().out
+        assert "✓ checks of first|spring, which a stopped run left" in said
+        backfill()
+    assert "checks of" not in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("spring")
