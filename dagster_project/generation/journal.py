@@ -26,7 +26,7 @@ from dagster_project.whole_files import flush
 FOLDER = "journal"
 COMPLETION_FOLDER = "completion"
 SECONDS_BETWEEN_LOOKS = 0.5
-SECONDS_BETWEEN_TRIPS = 0.02
+SECONDS_BETWEEN_TRIPS = 0.1
 """Hardly noticed by whoever waits for the disk, and a trip costs as much as an answer."""
 _BLOCK_BYTES = 1 << 16
 

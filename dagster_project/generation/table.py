@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic_core import to_json
 
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer, AnswersOf
@@ -22,6 +21,7 @@ from dagster_project.generation.journal import FOLDER
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import Request
 from dagster_project.lake import TABLES, Lake
+from dagster_project.lake.columns import column
 from dagster_project.settings import ModelSpec
 
 BUDGET_REASON = "budget"
@@ -35,10 +35,10 @@ MOST_BYTES_A_GROUP = 8 << 20
 MOST_LATENCIES = 1 << 14
 """From so many on, every second is left out: enough for the 99th percentile."""
 _SCHEMA = TABLES["responses"].schema
+_UNFIT = (TypeError, ValueError, OverflowError)
+"""What a value raises that its column does not take."""
 _OF_THE_REQUEST = ("model", "prompt_batch", "prompt_id", "sample_index", "conversation_hash", "response_id")
 """An answer may have been given to another prompt or model with the same hash."""
-_REQUESTS = pa.schema([_SCHEMA.field(name) for name in _OF_THE_REQUEST])
-_ANSWERS = pa.schema([field for field in _SCHEMA if field.name not in _OF_THE_REQUEST])
 
 
 class Unsettled:
@@ -138,7 +138,7 @@ class Rows:
             self._group.append(_table(paired))
             for _, answer in paired:
                 self.figures.count(answer)
-        except (pa.ArrowInvalid, TypeError) as error:
+        except _UNFIT as error:
             raise _changed_by_hand(self._lake, paired, str(error)) from error
         return self.rest() if _is_whole(self._group, self.figures.rows) else None
 
@@ -166,7 +166,7 @@ def rows_as_journalled(
 
 def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], problem: str) -> SteerworksError:
     """Return the error about an answer of which no row can be made."""
-    named = next((answer.request_hash for _, answer in paired if _has_no_row(answer)), "of one of its prompts")
+    named = next(request.request_hash for request, answer in paired if _has_no_row(request, answer))
     return SteerworksError(
         f"{lake.root / FOLDER}: the line of the request {named} has a value that no answer has ({problem}). Something "
         "other than Steerworks changed the journal; find the line (grep -r), take it out, and start again: its request "
@@ -174,11 +174,11 @@ def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], probl
     )
 
 
-def _has_no_row(answer: Answer) -> bool:
+def _has_no_row(request: Request, answer: Answer) -> bool:
     try:
-        _read_lines(_ANSWERS, [answer.line()])
+        _table([(request, answer)])
         Figures().count(answer)
-    except (pa.ArrowInvalid, TypeError):
+    except _UNFIT:
         return True
     return False
 
@@ -191,23 +191,9 @@ def _is_whole(group: Sequence[pa.Table], rows_so_far: int) -> bool:
 
 def _table(paired: Sequence[tuple[Request, Answer]]) -> pa.Table:
     """Make rows of answers as the journal has them, and of what the request says in their stead."""
-    told = _read_lines(_ANSWERS, (answer.line() for _, answer in paired))
-    asked = _read_lines(_REQUESTS, (_of_the_request(request) for request, _ in paired))
-    together = dict(zip(_ANSWERS.names + _REQUESTS.names, told.columns + asked.columns, strict=True))
-    return pa.table([together[name] for name in _SCHEMA.names], schema=_SCHEMA)
-
-
-def _read_lines(schema: pa.Schema, lines: Iterable[bytes]) -> pa.Table:
-    """Return JSON lines as a table: Arrow's own conversion of Python values loads pandas, and is slower."""
-    from pyarrow import json  # noqa: PLC0415 - only when there is a table to write
-
-    content = pa.BufferReader(b"".join(lines))
-    if not content.size():
-        return schema.empty_table()
-    as_described = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    whole = json.ReadOptions(use_threads=False, block_size=content.size() + 1)
-    return json.read_json(content, whole, as_described)
-
-
-def _of_the_request(request: Request) -> bytes:
-    return to_json({name: getattr(request, name) for name in _REQUESTS.names}) + b"\n"
+    if not paired:
+        return _SCHEMA.empty_table()
+    told = zip(Answer._fields, zip(*(answer for _, answer in paired), strict=True), strict=True)
+    asked = ((name, [getattr(request, name) for request, _ in paired]) for name in _OF_THE_REQUEST)
+    values = {**dict(told), **dict(asked)}
+    return pa.table([column(values[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
