@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 MOST_OPEN_FILES = 1 << 16
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
+"""The interpreter's own 700 are there again after ten requests."""
 LONGEST_HEADER_BYTES = 1 << 17
 """Of a reply. Some proxies add more than the client takes by itself, and the answer is paid for by then."""
 UNTRUSTED = "shows a certificate that is not trusted here (a file of those to trust is named by SSL_CERT_FILE)"
@@ -176,7 +178,7 @@ def _session(endpoint: Endpoint, address: str, api_key: str, proxy: str | None) 
 
         from dagster_project.generation.clean_replies import CleanRequest  # noqa: PLC0415 - loads slowly
 
-    _set_apart_what_is_loaded()
+    _spare_the_garbage_collector()
     _allow_open_files()
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
@@ -231,8 +233,12 @@ def _certificates(address: str) -> ssl.SSLContext | bool:
     return httpx2.create_ssl_context()
 
 
-def _set_apart_what_is_loaded() -> None:
-    """Spare the garbage collector the modules: a hundred thousand objects that stay until the process ends."""
+def _spare_the_garbage_collector() -> None:
+    """Have it look less often, and not at the modules: a hundred thousand objects that stay until the process ends.
+
+    What asking makes has no cycles but after faults, so it finds hardly anything.
+    """
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     if "duckdb" not in sys.modules:  # its binding complains at exit of whatever was set apart
         gc.freeze()
 

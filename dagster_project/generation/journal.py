@@ -27,7 +27,7 @@ FOLDER = "journal"
 COMPLETION_FOLDER = "completion"
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_TRIPS = 0.1
-"""Hardly noticed by whoever waits for the disk, and a trip costs as much as an answer."""
+"""Hardly noticed by whoever counts answers; a trip, for which threads take turns, costs as much as three of them."""
 _BLOCK_BYTES = 1 << 16
 
 OnDisk = Callable[[Answer], None]
