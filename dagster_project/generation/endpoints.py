@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
 
 CONNECT_SECONDS = 10.0
-MOST_OPEN_FILES = 1 << 16
+MOST_OPEN_FILES, OTHER_OPEN_FILES = 1 << 16, 128
+"""Of this process: what it allows itself at most, and what it has open beside its connections."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 """The interpreter's own 700 are there again after ten requests."""
 LONGEST_HEADER_BYTES = 1 << 17
@@ -152,8 +153,8 @@ async def connect(models: ModelsFile, model: str) -> AsyncIterator[Connection]:
     """Open a connection to a model's endpoint; the embedded one is started if it does not run yet.
 
     Raises:
-        SteerworksError: the key is not in the environment, its proxy cannot be used, or the embedded model is not
-            installed.
+        SteerworksError: the key is not in the environment, its proxy cannot be used, the embedded model is not
+            installed, or the process may not open as many files as there are places in flight.
     """
     endpoint, proxy = models.endpoint_of(model), None
     if endpoint.kind == "embedded":
@@ -179,7 +180,7 @@ def _session(endpoint: Endpoint, address: str, api_key: str, proxy: str | None) 
         from dagster_project.generation.clean_replies import CleanRequest  # noqa: PLC0415 - loads slowly
 
     _spare_the_garbage_collector()
-    _allow_open_files()
+    _allow_open_files(endpoint.max_in_flight)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=endpoint.max_in_flight, ssl=_certificates(address)),
         headers=_headers(endpoint, api_key),
@@ -243,12 +244,17 @@ def _spare_the_garbage_collector() -> None:
         gc.freeze()
 
 
-def _allow_open_files() -> None:
+def _allow_open_files(max_in_flight: int) -> None:
     """Let the process have a file for each place in flight: many systems begin with 1,024, and allow far more."""
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = MOST_OPEN_FILES if most == resource.RLIM_INFINITY else min(MOST_OPEN_FILES, most)
     if resource.RLIM_INFINITY != allowed < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
+    if enough < max_in_flight + OTHER_OPEN_FILES:
+        raise SteerworksError(
+            f"a process may open {enough} files here, which is too few for `max_in_flight` {max_in_flight} in "
+            f"models.yaml and {OTHER_OPEN_FILES} others. Lower it, or allow more (`ulimit -Hn`)."
+        )
 
 
 def _client(endpoint: Endpoint, address: str, api_key: str) -> openai.AsyncOpenAI:

@@ -188,10 +188,12 @@ class Engine:
         self._stopping.set()
         for channel in self._opened:
             channel.stop(STOPPED)
-        if under_way := sum(channel.gate.in_flight for channel in self._opened):
+        if waited_for := [channel for channel in self._opened if channel.gate.in_flight]:
+            of_each = ", ".join(f"{channel.gate.in_flight} of {channel.model}" for channel in waited_for)
+            longest = max(channel.connection.endpoint.timeout_seconds for channel in waited_for)
             self._progress.waiting(
-                f"stopping as soon as the answers under way are here ({under_way}). Stopped once more, it ends at "
-                "once, and they are lost"
+                f"stopping as soon as the answers under way are here ({of_each}), in {longest:g} s at the latest. "
+                "Stopped once more, it ends at once, and they are lost"
             )
 
     async def _all_answered(self) -> None:

@@ -101,7 +101,7 @@ def test_a_backfill_that_is_interrupted_waits_for_the_answers_under_way_and_begi
         told, printed = process.communicate(timeout=30)
         assert server.stats()["requests"] == 1
     assert process.returncode == 1
-    assert "stopping as soon as the answers under way are here (1)." in told
+    assert "stopping as soon as the answers under way are here (1 of smollm2-135m-plain), in " in told
     assert printed.startswith("error stopped before it was done.")
     [journal] = (home.lake / "journal").glob("model=*/*.jsonl")
     assert len(journal.read_text().splitlines()) == 1

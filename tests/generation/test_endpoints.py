@@ -115,6 +115,15 @@ def test_answers_are_asked_for_without_loading_the_client(tmp_path: Any) -> None
         subprocess.run(command, check=True, cwd=PROJECT_ROOT)
 
 
+def test_more_places_than_the_process_may_open_files_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with listening() as (address, seen):
+        program = [sys.executable, "-c", ANSWER_A_CELL, str(tmp_path), f"{address}/v1"]
+        limited = ["bash", "-c", 'ulimit -n 150; exec "$@"', "bash", *program]
+        ended = subprocess.run(limited, check=False, cwd=PROJECT_ROOT, capture_output=True, text=True)
+    assert "may open 150 files here, which is too few for `max_in_flight` 32 in models.yaml" in ended.stderr
+    assert not seen
+
+
 def test_a_certificate_that_is_not_trusted_is_told_at_once_and_can_be_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
