@@ -127,6 +127,7 @@ def test_a_prompt_that_is_like_two_clusters_joins_the_nearer_and_touches_the_oth
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_changed_rule_makes_verdicts_and_clusters_again_but_no_signature(
     lake: Lake, home: Home, tmp_path: Path
 ) -> None:

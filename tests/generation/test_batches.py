@@ -70,6 +70,7 @@ def run_to_the_end(lake: Lake, models: ModelsFile) -> CellReport:
     return report
 
 
+@pytest.mark.slow
 def test_a_first_run_hands_in_and_a_later_one_collects(lake: Lake, prompts: Prompts) -> None:
     texts = prompts(30)
     with serve_models(Behaviour(batch_seconds=2)) as server:

@@ -58,8 +58,8 @@ def test_a_server_that_is_started_again_loses_nothing_and_is_not_stormed(
     assert (report.ok, report.failed) == (200, {})
     assert answered[0] <= 200 + IN_FLIGHT
     assert report.sent <= 200 + 3 * IN_FLIGHT
-    # A word for each time away: the first server may be up later than the client, and be heard once more as it stops.
-    assert len(progress.messages) <= 3
+    # A word for each time away: the first server may be up later than the client, and heard now and then as it stops.
+    assert len(progress.messages) <= 5
     if away > 1:
         message = progress.messages[-1]
         assert "cannot be reached (connection: " in message

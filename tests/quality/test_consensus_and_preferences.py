@@ -163,6 +163,7 @@ def test_a_task_that_asks_for_no_preference_has_no_row() -> None:
     assert published(ratings, rubric(), "preferences", asks_preference=False) == []
 
 
+@pytest.mark.slow
 def test_the_whole_stage_writes_its_tables_and_reports_counts(lake: Lake, settings: Settings) -> None:
     ratings = Ratings()
     good, bad = [3, 3, 4, 2, 2], [1, 1, 2, 2, 2]
