@@ -151,6 +151,24 @@ def ranges_to_fill(
     return ranges_of(list(settings.models.models), instance.get_dynamic_partitions(name), wanted)
 
 
+def tell_of_whole_cells(instance: dg.DagsterInstance, settings: Settings, models: Collection[str]) -> None:
+    """Record cells of `responses` whose table is there, and which Dagster does not know to be made.
+
+    Their run was stopped in between, or Dagster's storage is another one.
+    """
+    lake, key = _lake(settings), dg.AssetKey("responses")
+    made = instance.get_materialized_partitions(key)
+    for model in models:
+        for path in lake.parts("responses", {"model": model}):
+            batch = path.parent.name.partition("=")[2]
+            if cell_key(model, batch) in made:
+                continue
+            instance.add_dynamic_partitions(PROMPT_BATCHES.name or "", [batch])
+            metadata = {"dagster/partition_row_count": lake.rows("responses", {"model": model, "prompt_batch": batch})}
+            told = dg.AssetMaterialization(key, partition=cell_key(model, batch), metadata=metadata)
+            instance.report_runless_asset_event(told)
+
+
 def ranges_to_check(instance: dg.DagsterInstance, settings: Settings, models: Collection[str]) -> list[CellRange]:
     """Return the runs that check what some models answered and no check has looked at, as a run was stopped or killed.
 

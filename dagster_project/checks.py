@@ -20,8 +20,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
-# As the storage returns it, which does not offer it either.
+# As the storage takes and returns them; Dagster does not offer them either.
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckPartitionInfo as PartitionInfo
 
 from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Partition
@@ -66,19 +68,33 @@ def check_in_a_step_that_fails(context: dg.AssetExecutionContext, lake: "Lake", 
 def unchecked_partitions(instance: dg.DagsterInstance, asset: str) -> set[str]:
     """Return the partitions of an asset whose latest materialisation no check has looked at.
 
-    Their run was stopped or killed between the two. A check that was added since is not looked for.
+    Their run was stopped or killed between the two, or goes on. A check that was added since is not looked for.
     """
     suites = _suites_of(asset, load_suites(PROJECT_ROOT / "expectations"))
     slugs = [expectation.slug for suite in suites.values() for expectation in suite.expectations]
-    looked_at = instance.event_log_storage.get_asset_check_partition_info(
-        [dg.AssetCheckKey(dg.AssetKey(asset), slug) for slug in slugs]
-    )
-    checked = {
-        each.partition_key
-        for each in looked_at
-        if each.is_current and each.latest_execution_status in (CheckStatus.SUCCEEDED, CheckStatus.FAILED)
-    }
+    keys = [dg.AssetCheckKey(dg.AssetKey(asset), slug) for slug in slugs]
+    checked: set[str | None] = set()
+    for latest in instance.event_log_storage.get_asset_check_partition_info(keys):
+        if latest.latest_execution_status != CheckStatus.PLANNED:
+            looked_at = latest.is_current
+        else:  # by a run that failed before; what other checks of the asset say follows from one of them
+            looked_at = latest.check_key == keys[0] and _was_looked_at(instance, latest)
+        if looked_at:
+            checked.add(latest.partition_key)
     return {key for key in instance.get_materialized_partitions(dg.AssetKey(asset)) if key not in checked}
+
+
+def _was_looked_at(instance: dg.DagsterInstance, planned: PartitionInfo) -> bool:
+    """Say whether a check that is planned once more has looked at the latest materialisation before."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        planned.check_key,
+        limit=1,
+        status={CheckStatus.SUCCEEDED, CheckStatus.FAILED},
+        partition_filter=PartitionKeyFilter(key=planned.partition_key),
+    )
+    events = [record.event.dagster_event for record in records if record.event]
+    targets = [event.asset_check_evaluation_data.target_materialization_data for event in events if event]
+    return any(target.storage_id == planned.latest_materialization_storage_id for target in targets if target)
 
 
 def _suites_of(asset: str, suites: Mapping[str, Suite]) -> dict[str, Suite]:

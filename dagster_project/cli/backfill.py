@@ -101,10 +101,10 @@ def _fill_one(
 
 
 def _check(launcher: Launcher, slugs: Collection[str], terminal: TerminalProgress) -> list[str]:
-    """Check what stopped and killed runs filled and left unchecked; return what is wrong with it."""
+    """Check what other runs filled and left unchecked, as they were stopped or killed; return what is wrong with it."""
     problems: list[str] = []
     for cells in launcher.ranges_to_check(slugs):
-        step = f"checks of {cells}, which a stopped run left"
+        step = f"checks of {cells}, not made before"
         problems += _problems_of(step, partial(launcher.check_responses, cells), terminal)
     return problems
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation import ranges_to_check, ranges_to_fill, spending
+from dagster_project.automation import ranges_to_check, ranges_to_fill, spending, tell_of_whole_cells
 from dagster_project.cli.money import NO_LIMIT, Allowance
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
@@ -123,6 +123,7 @@ class Launcher:
     def ranges_to_check(self, models: Collection[str]) -> list[CellRange]:
         """Return the runs that check what some models answered and no check has looked at yet."""
         with open_instance(self.settings.home) as instance:
+            tell_of_whole_cells(instance, self.settings, models)
             return ranges_to_check(instance, self.settings, models)
 
     def check_responses(self, cells: CellRange) -> None:

@@ -7,6 +7,7 @@ about (`asking`), or where it is kept (`journal`).
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -64,12 +65,15 @@ class Answer(NamedTuple):
         """Read a journal's line.
 
         Raises:
-            ValueError: it is not JSON.
+            ValueError: it is not JSON, or its cost is no amount that limits could be kept with.
             TypeError: it is not an answer.
         """
         fields = from_json(line)
         # Names that come out of JSON are slow to be told apart; nearly all lines have all of them in order.
-        return cls(*fields.values()) if tuple(fields) == cls._fields else cls(**fields)
+        answer = cls(*fields.values()) if tuple(fields) == cls._fields else cls(**fields)
+        if not 0 <= answer.cost_usd < inf:
+            raise ValueError(f"{answer.cost_usd} is no amount of US dollars")
+        return answer
 
 
 def status_in_line(line: bytes) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
@@ -96,9 +97,11 @@ def _answers(journal: Path) -> Iterator[tuple[str, float]]:
         for line in file:
             try:
                 answer = json.loads(line)
-                yield answer["answered_at"][:10], float(answer["cost_usd"])
+                day, usd = answer["answered_at"][:10], float(answer["cost_usd"])
             except (ValueError, LookupError, TypeError):
                 continue
+            if 0 <= usd < inf:  # of anything else no sum could be kept to a limit
+                yield day, usd
 
 
 def _batches(journal: Path) -> Iterator[tuple[str, float]]:

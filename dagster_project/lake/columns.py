@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,13 @@ import pyarrow as pa
 _TIME, _UNIT, _BEGIN = pa.timestamp("us", "UTC"), timedelta(microseconds=1), datetime.fromtimestamp(0, UTC)
 _CODES = {pa.int16(): "h", pa.int32(): "i", pa.int64(): "q", pa.float64(): "d", _TIME: "q"}
 """The same numbers as the standard library's arrays have them."""
+_TYPES: dict[pa.DataType, tuple[type, ...]] = {
+    pa.string(): (str, NoneType),
+    pa.bool_(): (bool, NoneType),
+    pa.float64(): (float, int, NoneType),
+    **dict.fromkeys((pa.int16(), pa.int32(), pa.int64()), (int, NoneType)),
+    _TIME: (str, NoneType),
+}
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -29,6 +37,8 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         OverflowError: a whole number is too large for its kind.
         ValueError: a text is no time.
     """
+    if odd := [value for value in values if type(value) not in _TYPES[kind]]:
+        raise TypeError(f"{odd[0]!r} is no {kind}")
     content = _texts(values) if kind == pa.string() else [_numbers(values, kind)]
     nulls = values.count(None)
     present = pa.py_buffer(_bits(value is not None for value in values)) if nulls else None
@@ -46,8 +56,15 @@ def _numbers(values: Sequence[Any], kind: pa.DataType) -> pa.Buffer:
     if kind == pa.bool_():
         return pa.py_buffer(_bits(values))
     if kind == _TIME:
-        values = [None if value is None else (datetime.fromisoformat(value) - _BEGIN) // _UNIT for value in values]
+        values = [None if value is None else _microseconds(value) for value in values]
     return pa.py_buffer(array(_CODES[kind], [0 if value is None else value for value in values]))
+
+
+def _microseconds(time: str) -> int:
+    told = datetime.fromisoformat(time)
+    if told.tzinfo is None:
+        raise ValueError(f"{time!r} does not say in which time zone")
+    return (told - _BEGIN) // _UNIT
 
 
 def _bits(flags: Iterable[object]) -> bytes:

@@ -27,7 +27,7 @@ from dagster_project.cli.run import run
 from dagster_project.curation import deliver_prompts
 from dagster_project.definitions import build_defs
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import unfilled_cells
+from dagster_project.generation import SilentProgress, answer_cell, unfilled_cells
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.partitions import CellRange
@@ -316,9 +316,30 @@ def test_cells_that_a_stopped_run_left_unchecked_are_checked_by_the_next_backfil
         with dg.DagsterInstance.get() as instance:
             assert unchecked_partitions(instance, "responses") == set()
         said = capfd.readouterr().out
-        assert "✓ checks of first|spring, which a stopped run left" in said
+        assert "✓ checks of first|spring … first|summer, not made before" in said  # whole when it stopped, too
         backfill()
     assert "checks of" not in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("spring")
+def test_a_cell_that_dagster_was_not_told_of_is_shown_and_checked_and_no_failing_run_has_it_checked_again(
+    config: Path, home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve_models(Behaviour()) as server:
+        configure(config, server.address, "first", "second")
+        models = Settings(config, home).models
+        answer_cell(Lake(home.lake), models, "first", "spring", SilentProgress())
+        backfill()
+        assert server.stats()["requests"] == 6
+    assert "✓ checks of first|spring, not made before" in capfd.readouterr().out
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("responses")) == {"first|spring", "second|spring"}
+    configure(config, "http://127.0.0.1:9/v1", "first", "second", revision="2")
+    with pytest.raises(SteerworksError, match="the endpoint `loopback`"):
+        backfill()
+    assert "checks of" not in capfd.readouterr().out
+    with dg.DagsterInstance.get() as instance:
+        assert unchecked_partitions(instance, "responses") == set()
 
 
 @pytest.mark.usefixtures("spring")

@@ -171,9 +171,10 @@ def test_a_journal_or_lock_that_cannot_be_opened_is_an_error_that_says_so(tmp_pa
         asyncio.run(hold(tmp_path / "file" / "cell.jsonl"))
 
 
-def test_a_line_that_something_else_wrote_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [b'{"not": "an answer"}\n', answer(2)._replace(cost_usd=-5.0).line()])
+def test_a_line_that_something_else_wrote_is_named(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "cell.jsonl"
-    path.write_bytes(answer(1).line() + b'{"not": "an answer"}\n')
+    path.write_bytes(answer(1).line() + line)
     with pytest.raises(SteerworksError, match=r"cell.jsonl:2: this line is not an answer"):
         list(read_answers(path))
 

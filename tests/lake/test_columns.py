@@ -47,6 +47,9 @@ def test_times_come_back(times: list[datetime | None]) -> None:
     [
         (1, pa.string()),
         ("1", pa.int32()),
+        (True, pa.int32()),
+        ("false", pa.bool_()),
+        (0, pa.bool_()),
         (1.5, pa.int16()),
         ("1.5", pa.float64()),
         (1 << 15, pa.int16()),
