@@ -121,7 +121,7 @@ class Launcher:
         self._execute("responses", tags=cells.tags, run_config=_spending("responses", allowance))
 
     def ranges_to_check(self, models: Collection[str]) -> list[CellRange]:
-        """Return the runs that check what some models answered and no check has looked at yet."""
+        """Tell Dagster of whole cells that it does not know, and return the runs that check what no check has seen."""
         with open_instance(self.settings.home) as instance:
             tell_of_whole_cells(instance, self.settings, models)
             return ranges_to_check(instance, self.settings, models)
