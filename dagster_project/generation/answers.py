@@ -7,10 +7,11 @@ about (`asking`), or where it is kept (`journal`).
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import inf
-from typing import NamedTuple
+from functools import cache
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from dagster_project.generation.prices import cost_usd, highest_cost_usd
 from dagster_project.generation.replies import Answered, Refused
@@ -22,6 +23,12 @@ HASH_IN_LINE = slice(len(_LINE_START), len(_LINE_START) + 64)
 """Where a line has its request hash, so that looking for one needs no JSON parser."""
 _OK_AFTER_HASH = b'","status":"ok"'
 _FAILED_AFTER_HASH = b'","status":"failed"'
+Status = Literal["ok", "failed"]
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Small = Annotated[int, Field(ge=0, lt=1 << 15)]
+_Tokens = Annotated[int, Field(ge=0, lt=1 << 31)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Of anything else no sum could be kept to a limit."""
 
 
 class Answer(NamedTuple):
@@ -33,25 +40,25 @@ class Answer(NamedTuple):
     journal's lines.
     """
 
-    request_hash: str
-    status: str
+    request_hash: _Hash
+    status: Status
     prompt_id: str
-    sample_index: int
+    sample_index: _Small
     model_name: str
     revision: str
     parameters: str
     licence: str
     outputs_may_train: bool
-    attempts: int
+    attempts: _Small
     reason: str | None = None
     detail: str | None = None
     response: str | None = None
     reasoning: str | None = None
     finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cost_usd: float = 0.0
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
+    reasoning_tokens: _Tokens | None = None
+    cost_usd: _Amount = 0.0
     endpoint: str | None = None
     seconds: float | None = None
     answered_at: str | None = None
@@ -65,30 +72,46 @@ class Answer(NamedTuple):
         """Read a journal's line.
 
         Raises:
-            ValueError: it is not JSON, or its cost is no amount that limits could be kept with.
-            TypeError: it is not an answer.
+            ValueError: it is no answer; it says why in a few words, which tell nothing of the line's content.
         """
-        fields = from_json(line)
-        # Names that come out of JSON are slow to be told apart; nearly all lines have all of them in order.
-        answer = cls(*fields.values()) if tuple(fields) == cls._fields else cls(**fields)
-        if not 0 <= answer.cost_usd < inf:
-            raise ValueError(f"{answer.cost_usd} is no amount of US dollars")
+        try:
+            answer = _lines().validate_json(line, strict=True)
+        except ValidationError as error:
+            [first, *_] = error.errors(include_url=False, include_context=False, include_input=False)
+            raise ValueError(": ".join([*(f"`{part}`" for part in first["loc"]), first["msg"]])) from None
+        if not line.startswith(_LINE_START):
+            raise ValueError("it does not begin with `request_hash`, as Steerworks writes it")
+        if answer.status == "ok" and answer.response is None:
+            raise ValueError("`response`: Input should be a string where the status is `ok`")
+        if not _is_a_moment(answer.answered_at):
+            raise ValueError("`answered_at`: Input should be a time with its offset")
         return answer
 
 
-def status_in_line(line: bytes) -> str:
+@cache
+def _lines() -> TypeAdapter[Answer]:
+    """Return what reads lines. Making it takes as long as reading a thousand, and many a run has none to read."""
+    return TypeAdapter(Answer)
+
+
+def _is_a_moment(text: str | None) -> bool:
+    try:
+        return datetime.fromisoformat(text or "").tzinfo is not None
+    except ValueError:
+        return False
+
+
+def status_in_line(line: bytes) -> Status:
     """Return a line's status; no JSON parser is needed where the status stands right after the hash.
 
     Raises:
-        ValueError: the line is not JSON.
-        LookupError: it is not an answer.
-        TypeError: it is not an answer.
+        ValueError: the line is no answer.
     """
     if line.startswith(_OK_AFTER_HASH, HASH_IN_LINE.stop):
         return "ok"
     if line.startswith(_FAILED_AFTER_HASH, HASH_IN_LINE.stop):
         return "failed"
-    return str(from_json(line)["status"])
+    return Answer.from_line(line).status
 
 
 class AnswersOf:
@@ -99,6 +122,7 @@ class AnswersOf:
 
     def settled(self, request: Request, outcome: Answered | Refused, attempts: int, seconds: float | None) -> Answer:
         """Return the record of an answer or a permanent failure, with the prices and the terms of this day."""
+        status: Status
         if isinstance(outcome, Answered):
             status, reason, detail, text, reasoning = "ok", None, None, outcome.text, outcome.reasoning
         else:
@@ -136,8 +160,8 @@ class AnswersOf:
         return cost_usd(prices, usage.prompt_tokens, usage.completion_tokens)
 
     def _asked(
-        self, request: Request, status: str, attempts: int
-    ) -> tuple[str, str, str, int, str, str, str, str, bool, int]:
+        self, request: Request, status: Status, attempts: int
+    ) -> tuple[str, Status, str, int, str, str, str, str, bool, int]:
         """Return the first fields, which every record has."""
         spec, terms = self._spec, self._spec.terms
         return (

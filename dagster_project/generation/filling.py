@@ -73,7 +73,7 @@ async def _write_table(cell: OpenCell, form: RequestForm, following: Following) 
     """Write the rows of a cell in their order, each list of them once it is settled."""
     await following.begun()
     partition = {"model": cell.model, "prompt_batch": cell.prompt_batch}
-    rows = Rows(cell.lake, cell.unsettled)
+    rows = Rows(cell.unsettled)
     try:
         cell.lake.clear_unfinished("responses", partition)  # what a killed run left
         with cell.lake.streaming("responses", partition) as write:

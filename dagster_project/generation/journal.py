@@ -197,14 +197,14 @@ def read_answers(path: Path) -> Iterator[Answer]:
                 return
             try:
                 yield Answer.from_line(line)
-            except (ValueError, TypeError):
-                raise no_answer(path, number) from None
+            except ValueError as error:
+                raise no_answer(path, number, error) from None
 
 
-def no_answer(path: Path, number: int) -> SteerworksError:
+def no_answer(path: Path, number: int, problem: ValueError) -> SteerworksError:
     """Return the error about a line that is no answer."""
     return SteerworksError(
-        f"{path}:{number}: this line is not an answer. Something other than Steerworks changed the "
+        f"{path}:{number}: this line is not an answer ({problem}). Something other than Steerworks changed the "
         "journal; take the line out, and start again: its request is asked once more."
     )
 

@@ -80,7 +80,7 @@ class KnownAnswers:
         self.take_in(own)
         for path, start in self._unreadable():
             if path == own or not self._warn:
-                raise no_answer(path, _line_number(path, start))
+                raise _no_answer_at(path, start)
             self._warn_of(path, start)
 
     def take_in(self, journal: Path) -> None:
@@ -174,9 +174,8 @@ class KnownAnswers:
             return None
         try:
             return Answer.from_line(line)
-        except (ValueError, TypeError):
-            path = self._folder / place.journal
-            raise no_answer(path, _line_number(path, place.start)) from None
+        except ValueError:
+            raise _no_answer_at(self._folder / place.journal, place.start) from None
 
     def _file(self, journal: str) -> int:
         if journal not in self._files:
@@ -248,7 +247,7 @@ class KnownAnswers:
     def _warn_of(self, path: Path, start: int) -> None:
         if self._warn and (path, start) not in self._warned:
             self._warned.add((path, start))
-            self._warn(f"{no_answer(path, _line_number(path, start))} Until then it is left out.")
+            self._warn(f"{_no_answer_at(path, start)} Until then it is left out.")
 
     def _drop(self, path: Path) -> None:
         with self._index.change() as index:
@@ -295,10 +294,18 @@ def _read_heading(line: bytes) -> tuple[bytes, bool] | None:
     try:
         key = bytes.fromhex(line[HASH_IN_LINE].decode("ascii"))
         return (key, status_in_line(line) == "ok") if len(key) == HASH_BYTES else None
-    except (ValueError, LookupError, TypeError):
+    except ValueError:
         return None
 
 
-def _line_number(path: Path, start: int) -> int:
+def _no_answer_at(path: Path, start: int) -> SteerworksError:
+    """Return the error about the line that begins at a place of a journal."""
     with path.open("rb") as file:
-        return 1 + sum(1 for line in iter(file.readline, b"") if file.tell() <= start)
+        number = 1
+        while file.tell() < start and file.readline():
+            number += 1
+        try:
+            Answer.from_line(file.readline())
+        except ValueError as error:
+            return no_answer(path, number, error)
+    return no_answer(path, number, ValueError("it has changed meanwhile"))

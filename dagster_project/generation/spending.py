@@ -6,15 +6,14 @@ answers cost (`prices`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from math import inf
 from pathlib import Path
 
 from dagster_project.errors import SteerworksError
+from dagster_project.generation.answers import Answer
 from dagster_project.generation.batches.log import BatchLog
 from dagster_project.generation.journal import journals
 from dagster_project.generation.limits.ledger import Ledger, MoneyLimit
@@ -95,13 +94,9 @@ def _answers(journal: Path) -> Iterator[tuple[str, float]]:
     """Yield day and amount of each answer."""
     with journal.open("rb") as file:
         for line in file:
-            try:
-                answer = json.loads(line)
-                day, usd = answer["answered_at"][:10], float(answer["cost_usd"])
-            except (ValueError, LookupError, TypeError):
-                continue
-            if 0 <= usd < inf:  # of anything else no sum could be kept to a limit
-                yield day, usd
+            with suppress(ValueError):
+                answer = Answer.from_line(line)
+                yield str(answer.answered_at)[:10], answer.cost_usd
 
 
 def _batches(journal: Path) -> Iterator[tuple[str, float]]:

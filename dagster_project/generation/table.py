@@ -15,12 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer, AnswersOf
-from dagster_project.generation.journal import FOLDER
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.requests import Request
-from dagster_project.lake import TABLES, Lake
+from dagster_project.lake import TABLES
 from dagster_project.lake.columns import column
 from dagster_project.settings import ModelSpec
 
@@ -35,8 +33,6 @@ MOST_BYTES_A_GROUP = 8 << 20
 MOST_LATENCIES = 1 << 14
 """From so many on, every second is left out: enough for the 99th percentile."""
 _SCHEMA = TABLES["responses"].schema
-_UNFIT = (TypeError, ValueError, OverflowError)
-"""What a value raises that its column does not take."""
 _OF_THE_REQUEST = ("model", "prompt_batch", "prompt_id", "sample_index", "conversation_hash", "response_id")
 """An answer may have been given to another prompt or model with the same hash."""
 
@@ -114,32 +110,23 @@ class Rows:
     """Makes the rows of a cell, in the table's order, and adds them up.
 
     Args:
-        lake: whose journals the answers come from.
         unsettled: says what became of requests that have no answer.
 
     Attributes:
         figures: of the rows that were made.
     """
 
-    def __init__(self, lake: Lake, unsettled: Unsettled) -> None:
+    def __init__(self, unsettled: Unsettled) -> None:
         self.figures = Figures()
-        self._lake = lake
         self._unsettled = unsettled
         self._group: list[pa.Table] = []
 
     def add(self, requests: Sequence[Request], answers: Mapping[str, Answer]) -> pa.Table | None:
-        """Make rows of requests and the answers to them, by request hash; return a group of rows once it is whole.
-
-        Raises:
-            SteerworksError: an answer has a value that no answer has.
-        """
+        """Make rows of requests and the answers to them, by request hash; return a group of rows once it is whole."""
         paired = [(r, answers.get(r.request_hash) or self._unsettled.answer_to(r)) for r in requests]
-        try:
-            self._group.append(_table(paired))
-            for _, answer in paired:
-                self.figures.count(answer)
-        except _UNFIT as error:
-            raise _changed_by_hand(self._lake, paired, str(error)) from error
+        self._group.append(_table(paired))
+        for _, answer in paired:
+            self.figures.count(answer)
         return self.rest() if _is_whole(self._group, self.figures.rows) else None
 
     def rest(self) -> pa.Table | None:
@@ -149,38 +136,19 @@ class Rows:
 
 
 def rows_as_journalled(
-    lake: Lake, requests: Iterable[list[Request]], own: Path, known: KnownAnswers, unsettled: Unsettled
+    requests: Iterable[list[Request]], own: Path, known: KnownAnswers, unsettled: Unsettled
 ) -> Iterator[pa.Table]:
     """Yield the rows of requests of one cell as the journals have them, in groups.
 
     Raises:
         SteerworksError: a journal's line is no answer.
     """
-    rows = Rows(lake, unsettled)
+    rows = Rows(unsettled)
     for some in requests:
         if group := rows.add(some, known.find(own, [request.request_hash for request in some])):
             yield group
     if group := rows.rest():
         yield group
-
-
-def _changed_by_hand(lake: Lake, paired: Sequence[tuple[Request, Answer]], problem: str) -> SteerworksError:
-    """Return the error about an answer of which no row can be made."""
-    named = next(request.request_hash for request, answer in paired if _has_no_row(request, answer))
-    return SteerworksError(
-        f"{lake.root / FOLDER}: the line of the request {named} has a value that no answer has ({problem}). Something "
-        "other than Steerworks changed the journal; find the line (grep -r), take it out, and start again: its request "
-        "is asked once more."
-    )
-
-
-def _has_no_row(request: Request, answer: Answer) -> bool:
-    try:
-        _table([(request, answer)])
-        Figures().count(answer)
-    except _UNFIT:
-        return True
-    return False
 
 
 def _is_whole(group: Sequence[pa.Table], rows_so_far: int) -> bool:

@@ -67,7 +67,7 @@ def _compare(lake: Lake, form: RequestForm, prompt_batch: str, known: KnownAnswe
         for name, requests in (("journalled", wanted), ("journalled_before", _no_longer_wanted(session))):
             expected = Lake(Path(folder) / name)
             with expected.streaming("responses", cell) as write:
-                for rows in rows_as_journalled(lake, requests, own, known, unsettled):
+                for rows in rows_as_journalled(requests, own, known, unsettled):
                     write(rows)
             session.table(expected, "responses", cell, name=name)
         rows = session.query("responses/compare_with_journal").rows(named=True)

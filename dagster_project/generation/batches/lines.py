@@ -132,8 +132,8 @@ def _costs_in(journal: Journal, asked: dict[str, Request]) -> dict[str, float]:
             if key in asked:
                 try:
                     costs[key] = Answer.from_line(line).cost_usd
-                except (ValueError, TypeError):
-                    raise no_answer(journal.path, number) from None
+                except ValueError as error:
+                    raise no_answer(journal.path, number, error) from None
     return costs
 
 
