@@ -27,6 +27,7 @@ from dagster_project.generation.journal import SECONDS_BETWEEN_LOOKS, Journal
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.progress import CellProgress, Progress
 from dagster_project.generation.requests import Request
+from dagster_project.generation.reserve import Reserve
 from dagster_project.generation.table import Unsettled
 from dagster_project.lake import Lake
 from dagster_project.settings import BatchMode, ModelSpec
@@ -68,6 +69,7 @@ class OpenCell:
     claims: Claims
     progress: Progress
     connect: Connect
+    reserve: Reserve
     unsettled: Unsettled
     rank: int = 0
     done: int = 0
@@ -278,7 +280,7 @@ class OpenCell:
     @asynccontextmanager
     async def _open_journal(self) -> AsyncIterator[tuple[Channel, Journal]]:
         channel = await self.connect()
-        journal = Journal(self.journal)
+        journal = Journal(self.journal, self.reserve)
         try:
             yield channel, journal
         finally:

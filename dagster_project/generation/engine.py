@@ -23,7 +23,7 @@ from dagster_project.generation.channel import Channel
 from dagster_project.generation.claims import Claims
 from dagster_project.generation.endpoints import Connection, connect
 from dagster_project.generation.filling import CellReport, fill_cell
-from dagster_project.generation.journal import journal_path, only_one_process, while_idle
+from dagster_project.generation.journal import FOLDER, journal_path, only_one_process, while_idle
 from dagster_project.generation.known import KnownAnswers
 from dagster_project.generation.limits.budget import Budget
 from dagster_project.generation.limits.gate import Gate
@@ -31,6 +31,7 @@ from dagster_project.generation.limits.purse import Purse
 from dagster_project.generation.limits.quota import Quota
 from dagster_project.generation.progress import Progress
 from dagster_project.generation.requests import spec_of
+from dagster_project.generation.reserve import Reserve
 from dagster_project.generation.spending import ledgers_of
 from dagster_project.generation.stopping import PoliteStop
 from dagster_project.generation.table import Unsettled
@@ -88,6 +89,7 @@ class Engine:
         self._runner = asyncio.Runner()
         self._known = KnownAnswers(lake.root, progress.waiting)
         self._claims = Claims(lake.root, self._known)
+        self._reserve = Reserve(lake.root / FOLDER, self._stop_for)
         self._channels: dict[str, asyncio.Task[Channel]] = {}
         self._connections: dict[str, asyncio.Task[Connection]] = {}
         self._quotas: dict[str, Quota] = {}
@@ -95,6 +97,7 @@ class Engine:
         self._open = AsyncExitStack()
         self._stop = PoliteStop(self._stop_soon)
         self._stopping = asyncio.Event()
+        self._why_stopped: SteerworksError | None = None
 
     def __enter__(self) -> Self:
         self._stop.__enter__()
@@ -108,6 +111,7 @@ class Engine:
             self._runner.run(self._open.aclose())
         finally:
             self._runner.close()
+            self._reserve.close()
             self._claims.close()
             self._known.close()
         if kind is None:
@@ -186,8 +190,7 @@ class Engine:
         if self._stopping.is_set():
             return
         self._stopping.set()
-        for channel in self._opened:
-            channel.stop(STOPPED)
+        self._stop_for(STOPPED)
         if waited_for := [channel for channel in self._opened if channel.gate.in_flight]:
             of_each = ", ".join(f"{channel.gate.in_flight} of {channel.model}" for channel in waited_for)
             longest = max(channel.connection.endpoint.timeout_seconds for channel in waited_for)
@@ -195,6 +198,12 @@ class Engine:
                 f"stopping as soon as the answers under way are here ({of_each}), in {longest:g} s at the latest. "
                 "Stopped once more, it ends at once, and they are lost"
             )
+
+    def _stop_for(self, why: SteerworksError) -> None:
+        """Send nothing more, to no model."""
+        self._why_stopped = why
+        for channel in self._opened:
+            channel.stop(why)
 
     async def _all_answered(self) -> None:
         self._stop_asking()
@@ -223,6 +232,7 @@ class Engine:
             self._claims,
             self._progress,
             partial(self._channel, cell.model),
+            self._reserve,
             Unsettled(spec),
             rank,
         )
@@ -259,6 +269,7 @@ class Engine:
         return await asyncio.shield(self._channels[model])
 
     async def _open_channel(self, model: str) -> Channel:
+        self._reserve.set_aside()
         spec, endpoint = self._models.models[model], self._models.endpoint_of(model)
         if spec.endpoint not in self._connections:
             self._connections[spec.endpoint] = asyncio.create_task(self._connect(model))
@@ -272,8 +283,8 @@ class Engine:
         gate = Gate(int(min(endpoint.max_in_flight, spec.max_in_flight or math.inf)), quotas, say)
         budget = Budget(self._purse, ledgers_of(self._lake.root, self._models, model), say)
         channel = Channel(model, spec, connection, gate, budget, self._progress.waiting)
-        if self._stopping.is_set():
-            channel.stop(STOPPED)
+        if self._why_stopped:
+            channel.stop(self._why_stopped)
         return channel
 
     def _say(self, model: str, why: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from dagster_project.errors import SteerworksError
 from dagster_project.generation.answers import Answer
 from dagster_project.generation.progress import Progress
+from dagster_project.generation.reserve import Reserve
 from dagster_project.whole_files import flush
 
 FOLDER = "journal"
@@ -49,12 +50,17 @@ class Journal:
     A line reaches the file at once, so that a kill of the process cannot lose it, and the disk soon: lines that come
     within a moment, or while the disk is at work, go there together, with one fsync. Opening makes the file.
 
+    Args:
+        path: of the file.
+        reserve: gives room once the disk is full.
+
     Raises:
         SteerworksError: the disk does not let it be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve: Reserve | None = None) -> None:
         self.path = path
+        self._reserve = reserve
         self._failure: Exception | None = None
         self._watchers: list[Callable[[Exception], None]] = []
         try:
@@ -86,13 +92,9 @@ class Journal:
         if self._failure:
             raise self._failure
         line = answer.line()
-        remaining = memoryview(line)
         try:
-            while remaining:
-                remaining = remaining[os.write(self._file, remaining) :]
+            self._append(line)
         except OSError as error:
-            with suppress(OSError):  # then half a line stays the last one, and is cut off as one that a crash tore
-                os.ftruncate(self._file, self._end)
             raise self._failed(error) from error
         self._end += len(line)
         if then:
@@ -121,6 +123,18 @@ class Journal:
             if self._next_trip:
                 self._next_trip.cancel()
             os.close(self._file)
+
+    def _append(self, line: bytes) -> None:
+        try:
+            remaining = memoryview(line)
+            while remaining:
+                remaining = remaining[os.write(self._file, remaining) :]
+        except OSError as error:
+            # If this fails, half a line stays the last one, and is cut off as one that a crash tore.
+            os.ftruncate(self._file, self._end)
+            if not (self._reserve and self._reserve.give_back(error)):
+                raise
+            self._append(line)
 
     def _set_out_soon(self) -> None:
         if not self._trip and not self._next_trip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,7 +142,7 @@ def test_a_disk_that_dagsters_storage_cannot_write_on_is_named(
     with dg.DagsterInstance.get() as instance, (small_disk / "filler").open("wb") as filler:
         instance.add_dynamic_partitions("prompt_batch", ["spring"])
         with suppress(OSError):
-            filler.write(bytes(4_000_000))
+            filler.write(bytes(shutil.disk_usage(small_disk).total))
     message = refused("backfill")
     assert f"{small_disk / 'dagster'}: Dagster's storage cannot be used (" in message
     assert "what was done is kept" in message

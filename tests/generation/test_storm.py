@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from dagster_project.errors import SteerworksError
-from dagster_project.generation import SilentProgress, answer_cell, verify_responses
+from dagster_project.generation import Cell, CellReport, SilentProgress, answer_cell, answer_cells, verify_responses
 from dagster_project.generation.journal import journal_path, read_answers
+from dagster_project.generation.reserve import RESERVE_BYTES
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, LoopbackModels, serve_models
 from dagster_project.settings import ModelsFile
@@ -98,23 +100,39 @@ def test_kills_at_random_moments_cost_no_more_than_what_was_in_flight(lake: Lake
     assert stats["requests"] - 1200 <= 6 * 16
 
 
-def test_a_disk_that_fills_up_is_a_clear_error_and_the_next_run_goes_on(small_disk: Path) -> None:
+def test_a_disk_that_fills_up_is_a_clear_error_and_no_answer_is_lost_or_asked_for_again(small_disk: Path) -> None:
     lake = Lake(small_disk / "lake")
-    write_prompts(lake, [f"Question {number}: {'why ' * 40}" for number in range(1500)])
+    cells = [Cell("m", batch) for batch in ("b1", "b2", "b3")]
+    for _, batch in cells:
+        write_prompts(lake, [f"Question {number} of {batch}: {'why ' * 40}" for number in range(500)], batch)
     filler = small_disk / "filler"
+    with serve_models(Behaviour(latency=0.05)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 64})
+        filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - RESERVE_BYTES - 400_000))
+        results = dict(answer_cells(lake, models, cells, SilentProgress()))
+        for result in results.values():
+            assert isinstance(result, SteerworksError)
+            assert "the disk is full (No space left on device), so nothing more is sent. Free some room" in str(result)
+        journals = [journal_path(lake.root, *cell) for cell in cells]
+        answered = sum(len(list(read_answers(journal))) for journal in journals if journal.exists())
+        assert 0 < answered < 1500
+        assert server.stats()["requests"] == answered
+        filler.unlink()
+        again = dict(answer_cells(lake, models, cells, SilentProgress()))
+        assert sum(report.ok for report in again.values() if isinstance(report, CellReport)) == 1500
+        assert {(counted.missing, counted.differing) for counted in verify_responses(lake, models, cells)} == {(0, 0)}
+        assert server.stats()["requests"] == 1500
+
+
+def test_without_room_to_set_aside_nothing_is_sent(small_disk: Path) -> None:
+    lake = Lake(small_disk / "lake")
+    write_prompts(lake, ["Why?"])
     with serve_models() as server:
         models = loopback_models(server.address)
-        filler.write_bytes(b"x" * 2_000_000)
-        with pytest.raises(SteerworksError, match="No space left on device"):
+        (small_disk / "filler").write_bytes(b"x" * (shutil.disk_usage(small_disk).free - RESERVE_BYTES + 1))
+        with pytest.raises(SteerworksError, match=r"journal: 16 MB cannot be set aside for answers \(No space left"):
             answer_cell(lake, models, "m", BATCH, SilentProgress())
-        answered = len(list(read_answers(journal_path(lake.root, "m", BATCH))))
-        assert 0 < answered < 1500
-        filler.unlink()
-        again = answer_cell(lake, models, "m", BATCH, SilentProgress())
-        assert (again.ok, again.reused) == (1500, answered)
-        [counted] = verify_responses(lake, models, [("m", BATCH)])
-        assert (counted.missing, counted.differing) == (0, 0)
-        assert server.stats()["requests"] <= 1500 + 32
+        assert server.stats()["requests"] == 0
 
 
 def test_a_table_that_cannot_be_written_is_a_clear_error_and_the_answers_are_kept(lake: Lake, prompts: Prompts) -> None:
