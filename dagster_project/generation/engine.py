@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -154,6 +154,9 @@ class Engine:
                     return
                 for task in self.run(_first_of(under_way)):
                     yield under_way.pop(task), _result(task)
+        except (GeneratorExit, Exception):  # whoever takes the cells has failed, say; what is under way is paid for
+            self._runner.run(self._all_answered())
+            raise
         finally:
             if under_way:
                 self._runner.run(_give_up(under_way))
@@ -194,10 +197,11 @@ class Engine:
         if waited_for := [channel for channel in self._opened if channel.gate.in_flight]:
             of_each = ", ".join(f"{channel.gate.in_flight} of {channel.model}" for channel in waited_for)
             longest = max(channel.connection.endpoint.timeout_seconds for channel in waited_for)
-            self._progress.waiting(
-                f"stopping as soon as the answers under way are here ({of_each}), in {longest:g} s at the latest. "
-                "Stopped once more, it ends at once, and they are lost"
-            )
+            with suppress(Exception):  # it may be whoever is told that has failed
+                self._progress.waiting(
+                    f"stopping as soon as the answers under way are here ({of_each}), in {longest:g} s at the latest. "
+                    "Stopped once more, it ends at once, and they are lost"
+                )
 
     def _stop_for(self, why: SteerworksError) -> None:
         """Send nothing more, to no model."""

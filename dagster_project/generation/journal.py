@@ -62,6 +62,7 @@ class Journal:
         self.path = path
         self._reserve = reserve
         self._failure: Exception | None = None
+        self._takes_lines = True
         self._watchers: list[Callable[[Exception], None]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ class Journal:
         Raises:
             SteerworksError: the disk does not take it, or did not take an earlier one.
         """
-        if self._failure:
+        if self._failure and not self._takes_lines:
             raise self._failure
         line = answer.line()
         try:
@@ -165,7 +166,7 @@ class Journal:
         try:
             for answer, then in on_disk:
                 then(answer)
-        except Exception as error:  # whoever watches, writes next, or waits for the disk, has it raised
+        except Exception as error:  # whoever watches, or waits for the disk, has it raised
             self._fail(error)
 
     def _failed(self, error: OSError) -> SteerworksError:
@@ -173,6 +174,7 @@ class Journal:
             f"{self.path}: the journal cannot be written ({error.strerror}). Free or repair the disk, "
             "and start again: the answers before are kept."
         )
+        self._takes_lines = False
         self._fail(failure)
         return failure
 

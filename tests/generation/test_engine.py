@@ -145,6 +145,28 @@ def test_a_cell_that_another_run_works_on_is_waited_for_while_others_are_filled(
     assert progress.messages == ["another run works on model=m prompt_batch=b1; waiting until it is done"]
 
 
+class Deaf(SilentProgress):
+    """Fails whenever it is told something."""
+
+    def waiting(self, why: str) -> None:
+        raise OSError("nobody listens")
+
+
+def test_what_is_under_way_is_waited_for_when_whoever_takes_the_cells_fails(lake: Lake, prompts: Prompts) -> None:
+    prompts(1, "b0")
+    prompts(200, "b1", first=1000)
+    with serve_models(Behaviour(latency=0.5)) as server:
+        models = loopback_models(server.address, {"max_in_flight": 32})
+        cells = [Cell("m", "b0"), Cell("m", "b1")]
+        results = answer_cells(lake, models, cells, Deaf())
+        assert next(results)[0] == cells[0]
+        results.close()
+        sent = server.stats()["requests"]
+        assert 32 <= sent < 201
+        assert all(isinstance(result, CellReport) for result in answered(lake, models, *cells).values())
+        assert server.stats()["requests"] == 201
+
+
 def test_counters_that_are_cut_short_fail_every_cell_that_needs_them_at_once(lake: Lake, prompts: Prompts) -> None:
     prompts(1, "b1")
     prompts(40, "b2", first=1)
