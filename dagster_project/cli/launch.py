@@ -174,6 +174,7 @@ def remove_runs_quoting(home: Home, texts: Sequence[str]) -> int:
     for path in home.dagster.rglob("*.db") if quoting else ():
         with closing(sqlite3.connect(path)) as file:
             file.execute("vacuum")  # SQLite keeps what was deleted until its room is needed
+            file.execute("pragma wal_checkpoint(truncate)")  # and what it writes beside, while others have it open
     return len(quoting)
 
 
