@@ -8,7 +8,7 @@ import dagster as dg
 from assets.prompts import selected_prompts
 from dagster_project.checks import check_in_a_step_that_fails
 from dagster_project.errors import SteerworksError
-from dagster_project.metadata import figures
+from dagster_project.metadata import figures, keep_for_the_end
 from dagster_project.partitions import cell_key, cell_of
 from dagster_project.resources import LakeResource, ProgressResource, SettingsResource, Spending
 
@@ -48,7 +48,7 @@ def responses(
                 continue
             checks.check(cell._asdict())
             metadata, key = figures(lake.lake, "responses", cell._asdict(), result), cell_key(*cell)
-            context.add_asset_metadata(metadata, partition_key=key)
+            keep_for_the_end(context, key, metadata)
             if len(cells) > 1:  # the run goes on, and may fail: what is whole counts from now on
                 context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata))
     if problems:

@@ -69,6 +69,16 @@ def figures(lake: Lake, asset: str, partition: Partition, report: DataclassInsta
     }
 
 
+def keep_for_the_end(context: dg.AssetExecutionContext, key: str, metadata: Mapping[str, Any]) -> None:
+    """Have a partition's materialisation at the end of the step say this, as `context.add_asset_metadata` does.
+
+    That one looks up all partitions of the run for each of them.
+    """
+    step = context.get_step_execution_context()
+    kept = step._metadata_accumulator  # Dagster has no other way to say it for many partitions
+    step._metadata_accumulator = kept.with_additional_asset_metadata(context.asset_key, key, metadata)
+
+
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return figures one level deep, so that the UI can plot each number over partitions."""
     flat: dict[str, Any] = {}

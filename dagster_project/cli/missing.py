@@ -12,7 +12,10 @@ from dagster_project.lake import Lake
 from dagster_project.settings import Home
 
 NAMED_CELLS = 5
-NOTHING_IS_SELECTED = "There are no selected prompts yet, so no response is wanted."
+NOTHING_IS_SELECTED = (
+    "There are no selected prompts yet, so no response is wanted. Take prompts in with `steerworks prompts add FILE "
+    "--batch NAME`."
+)
 
 
 def print_nothing_is_missing(console: Console, lake: Lake) -> None:

@@ -305,7 +305,7 @@ def read_status(status: int, body: bytes, headers: Mapping[str, str]) -> Outcome
         return Dead(f"sends elsewhere, to {location} (status {status})", detail)
     if status == 429 and "insufficient_quota" in detail:
         return Dead("has no credit left for this key (status 429)", detail)
-    if status in TRY_AGAIN or status >= 500:
+    if status in TRY_AGAIN or status >= 500 or status < 200:  # below, it is the beginning of a reply that never came
         return Fault(f"http_{status}", detail, read_retry_after(headers), turned_away=status in TURNED_AWAY)
     if _CONTEXT.search(detail):
         return Refused("context_overflow", detail, unpaid=True)

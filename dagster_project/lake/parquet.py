@@ -9,12 +9,48 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dagster_project.errors import SteerworksError
 from dagster_project.whole_files import replacing
 
 SOUGHT_VALUES = 16_384
 """Distinct values of a column in a row group that a Bloom filter is made for, at most: 16 KB."""
 FALSELY_FOUND = 0.05
 """The share of row groups that a Bloom filter lets be read in vain."""
+
+
+def damaged(path: Path, problem: Exception) -> SteerworksError:
+    """Return the error about a file that cannot be read."""
+    return SteerworksError(
+        f"{path}: this file is cut or damaged ({str(problem).splitlines()[0]}). Put a copy of it back, or remove it "
+        "and make its partition again; `steerworks backfill` makes `responses` from their journals, and asks nothing "
+        "again."
+    )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file if it cannot be read within the block.
+
+    Raises:
+        SteerworksError: it is cut or damaged.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's: it says nothing about what is in the file
+            raise
+        raise damaged(path, error) from error
+
+
+def require_whole(path: Path) -> None:
+    """Read a file from its first byte to its last.
+
+    Raises:
+        SteerworksError: it is cut or damaged.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
+        for _ in file.iter_batches(batch_size=1 << 14):
+            pass
 
 
 def write_parquet(path: Path, table: pa.Table, row_group_rows: int, sought: Sequence[str] = ()) -> None:

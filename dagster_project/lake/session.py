@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -98,6 +99,7 @@ class Session:
         self.connection.execute("set enable_progress_bar = false")
         # A view reads the footers of its files when it is made, and again each time that it is asked.
         self.connection.execute("set parquet_metadata_cache = true")
+        self._files: set[Path] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -116,16 +118,22 @@ class Session:
         """Give a lake table, or one partition of it, as a view.
 
         Absent files give no rows, and columns that came into the table after a file was written are null in it.
+
+        Raises:
+            SteerworksError: a file is cut or damaged. This may also show when the view is asked.
         """
         view = _checked(name or table)
         described = TABLES[table]
         rows = _no_rows(described)
-        if parts := lake.parts(table, partition):
-            files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
-            there = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
-            is_older = self.connection.sql(there).columns != described.column_names
-            rows = f"{rows} union all by name {there}" if is_older else there
-        self.connection.execute(f"create or replace temp view {view} as {rows}")
+        parts = lake.parts(table, partition)
+        self._files.update(parts)
+        with self._naming_what_is_damaged():
+            if parts:
+                files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
+                there = f"from read_parquet([{files}], hive_partitioning = false, union_by_name = {len(parts) > 1})"
+                is_older = self.connection.sql(there).columns != described.column_names
+                rows = f"{rows} union all by name {there}" if is_older else there
+            self.connection.execute(f"create or replace temp view {view} as {rows}")
 
     def frame(self, name: str, rows: pl.DataFrame | pa.Table) -> None:
         """Give rows from Python as a table."""
@@ -143,9 +151,10 @@ class Session:
     def create(self, name: str, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Keep the result of ``sql/<statement>.sql`` as a table for later statements."""
         loaded = load_statement(statement)
-        self.connection.execute(
-            f"create or replace temp table {_checked(name)} as\n{loaded.text}", _bound(loaded, parameters)
-        )
+        with self._naming_what_is_damaged():
+            self.connection.execute(
+                f"create or replace temp table {_checked(name)} as\n{loaded.text}", _bound(loaded, parameters)
+            )
 
     def view(self, name: str, statement: str) -> None:
         """Give the result of ``sql/<statement>.sql``, which takes no parameters, without keeping it."""
@@ -165,24 +174,42 @@ class Session:
     def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Return the result of ``sql/<statement>.sql``."""
         loaded = load_statement(statement)
-        result: pl.DataFrame = self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).pl()
+        with self._naming_what_is_damaged():
+            result: pl.DataFrame = self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).pl()
         return result
 
     def records(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the result of ``sql/<statement>.sql`` as dictionaries; for a few rows, at once."""
         loaded = load_statement(statement)
-        found = self.connection.execute(loaded.text, _bound(loaded, parameters))
-        names = [name for name, *_ in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        with self._naming_what_is_damaged():
+            found = self.connection.execute(loaded.text, _bound(loaded, parameters))
+            names = [name for name, *_ in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def rows(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of ``sql/<statement>.sql`` as Arrow, types kept."""
         loaded = load_statement(statement)
-        return self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).to_arrow_table()
+        with self._naming_what_is_damaged():
+            return self.connection.sql(loaded.text, params=_bound(loaded, parameters) or None).to_arrow_table()
 
     def arrow(self, name: str) -> pa.Table:
         """Return a table or view of this session as Arrow, types kept."""
-        return self.connection.sql(f"from {_checked(name)}").to_arrow_table()
+        with self._naming_what_is_damaged():
+            return self.connection.sql(f"from {_checked(name)}").to_arrow_table()
+
+    @contextmanager
+    def _naming_what_is_damaged(self) -> Iterator[None]:
+        """Name the file, if DuckDB fails for one that is cut or damaged: its own words do not always."""
+        import duckdb  # noqa: PLC0415 - loads slowly
+
+        from dagster_project.lake.parquet import require_whole  # noqa: PLC0415 - loads slowly
+
+        try:
+            yield
+        except duckdb.Error:
+            for path in sorted(filter(Path.exists, self._files)):
+                require_whole(path)
+            raise
 
 
 def _bound(statement: Statement, parameters: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from dagster_project.identity import digest, file_sha256
 from dagster_project.lake.catalogue import TABLES, Table
-from dagster_project.lake.parquet import streaming_parquet, write_parquet
+from dagster_project.lake.parquet import reading, streaming_parquet, write_parquet
 from dagster_project.lake.paths import Partition, Paths
 from dagster_project.whole_files import remove_unfinished
 
@@ -114,7 +114,7 @@ class Lake(Paths):
         import polars as pl  # noqa: PLC0415 - generation uses the lake without it, in many short processes
 
         described = TABLES[table]
-        tables = [pq.read_table(path, partitioning=None) for path in self.parts(table, partition)]
+        tables = [_read(path) for path in self.parts(table, partition)]
         together = pa.concat_tables([described.schema.empty_table(), *tables], promote_options="default")
         return pl.DataFrame(together.select(described.column_names))
 
@@ -122,17 +122,17 @@ class Lake(Paths):
         """Yield some columns of a partition, at most ``rows`` rows at a time, in stored order; memory stays small."""
         for path in self.parts(table, partition):
             # The file's pages one by one, instead of whole column chunks.
-            with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
+            with reading(path), pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file:
                 yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
 
     def made_from(self, table: str, partition: Partition) -> str | None:
         """Return the hash that a partition of a rebuilt table was written with; None without one or the other."""
-        stored = [(pq.read_metadata(path).metadata or {}).get(MADE_FROM) for path in self.parts(table, partition)]
+        stored = [(_footer(path).metadata or {}).get(MADE_FROM) for path in self.parts(table, partition)]
         return stored[0].decode() if stored and stored[0] else None
 
     def rows(self, table: str, partition: Partition | None = None) -> int:
         """Count rows from the files' footers."""
-        return sum(pq.read_metadata(path).num_rows for path in self.parts(table, partition))
+        return sum(_footer(path).num_rows for path in self.parts(table, partition))
 
     def content_hash(self, table: str, partition: Partition | None = None) -> str:
         """Return a hash over the names and bytes of a partition's files."""
@@ -149,6 +149,16 @@ class Lake(Paths):
         metadata = {MADE_FROM: made_from} if made_from else None
         write_parquet(path, shaped.replace_schema_metadata(metadata), table.row_group_rows, table.sought)
         return Written(path, shaped.num_rows)
+
+
+def _read(path: Path) -> pa.Table:
+    with reading(path):
+        return pq.read_table(path, partitioning=None)
+
+
+def _footer(path: Path) -> pq.FileMetaData:
+    with reading(path):
+        return pq.read_metadata(path)
 
 
 def in_shape(table: Table, rows: pl.DataFrame | pa.Table) -> pa.Table:

@@ -31,6 +31,7 @@ class OpenEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[tuple[int, str], Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @contextmanager
@@ -55,6 +56,12 @@ class OpenEventLog(SqliteEventLogStorage):
         while len(self._engines) > MOST_OPEN:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[key]
+
+    def has_table(self, table_name: str) -> bool:
+        """Say whether there is a table; one that is there stays, and is looked for with each event."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     def wipe(self) -> None:
         """Remove all events."""

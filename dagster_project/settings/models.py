@@ -171,6 +171,17 @@ class ModelSpec(Limits):
     batch: BatchMode | None = None
     terms: Terms
 
+    @model_validator(mode="after")
+    def _money_is_counted(self) -> Self:
+        limited = [name for name in ("max_usd", "max_usd_per_day") if getattr(self, name) is not None]
+        unnamed = sorted(type(self.prices).model_fields.keys() - self.prices.model_fields_set)
+        if limited and unnamed:
+            raise ValueError(
+                f"`{limited[0]}` holds for what is counted, and `prices` does not name {' and '.join(unnamed)}: give "
+                "what the provider charges, or 0 if it charges nothing for that"
+            )
+        return self
+
 
 class CurationModel(ModelSpec):
     """A model that only curation asks. One for embeddings needs neither sampling parameters nor terms."""

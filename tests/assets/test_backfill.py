@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
 BATCHES = ("spring", "summer")
-DEAR = {"output_usd_per_million": 1_000_000 / 8}
+DEAR = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 8}
 """At most 1 USD an answer."""
 
 

@@ -18,10 +18,11 @@ import yaml
 from dagster_project.cli import main
 from dagster_project.cli.launch import Launcher
 from dagster_project.curation import delivered_batches
+from dagster_project.generation import SilentProgress, answer_cell
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
 from dagster_project.settings import Home, Settings
-from tests.generation.cells import until, write_prompts
+from tests.generation.cells import BATCH, loopback_models, until, write_prompts
 
 STEERWORKS = Path(sys.executable).with_name("steerworks")
 Command = Callable[..., str]
@@ -132,6 +133,27 @@ def test_money_for_a_run_that_is_left_out_is_refused_before_anything_is_taken_in
     assert ended.value.code == 2
     assert "`--max-usd` is for the models that curate" in capfd.readouterr().err
     assert delivered_batches(home) == []
+
+
+def test_a_table_that_is_cut_is_named_and_made_again_from_its_journal(
+    home: Home, config: Path, refused: Command
+) -> None:
+    lake = Lake(home.lake)
+    write_prompts(lake, ["Why?", "What?"])
+    cell = {"model": "m", "prompt_batch": BATCH}
+    with serve_models() as server:
+        models = loopback_models(server.address)
+        (config / "models.yaml").write_text(models.model_dump_json())
+        answer_cell(lake, models, *cell.values(), SilentProgress())
+        [table] = lake.parts("responses", cell)
+        content = table.read_bytes()
+        table.write_bytes(content[:100])
+        for command in (("backfill", "m"), ("backfill", "m", "--dry-run"), ("responses", "verify")):
+            assert f"{table}: this file is cut or damaged (" in " ".join(refused(*command).split()).replace(" /", "/")
+        table.unlink()
+        answer_cell(lake, models, *cell.values(), SilentProgress())
+        assert table.read_bytes() == content
+        assert server.stats()["requests"] == 2
 
 
 def test_a_disk_that_dagsters_storage_cannot_write_on_is_named(

@@ -129,7 +129,9 @@ def test_where_the_judge_says_nothing_that_can_be_read_the_rule_counts_with_the_
 def test_a_batch_that_is_half_judged_is_not_graded_yet(lake: Lake, home: Home) -> None:
     keep(lake, home, PROMPTS, "b")
     with serve_models() as server:
-        models = models_at(server.address, prices={"output_usd_per_million": 1_000_000 / 20})
+        models = models_at(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 20}
+        )
         with pytest.raises(SteerworksError, match=r"not finished \(2 budget\)"):
             grade(lake, models, JUDGED, "b", SilentProgress(), Purse(1.35))
         assert not lake.exists("prompt_complexity", {"prompt_batch": "b"})

@@ -109,7 +109,9 @@ def test_a_changed_temperature_asks_anew_and_a_changed_price_limit_or_address_do
     prompts(3)
     with serve_models() as first, serve_models() as second:
         answer_cell(lake, loopback_models(first.address), "m", BATCH, SilentProgress())
-        dearer = loopback_models(second.address, {"max_in_flight": 2}, prices={"output_usd_per_million": 9})
+        dearer = loopback_models(
+            second.address, {"max_in_flight": 2}, prices={"input_usd_per_million": 0, "output_usd_per_million": 9}
+        )
         assert answer_cell(lake, dearer, "m", BATCH, SilentProgress()).asked == 0
         assert sum(row["cost_usd"] for row in cell(lake)) == 0
         warmer = loopback_models(second.address, sampling={"max_tokens": 50, "temperature": 0.9})
@@ -177,7 +179,7 @@ def test_a_second_process_waits_says_so_and_asks_nothing(lake: Lake, prompts: Pr
 
 def test_the_money_is_never_exceeded_and_the_next_run_goes_on(lake: Lake, prompts: Prompts) -> None:
     texts = prompts(20)
-    prices = {"output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
+    prices = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
     with serve_models() as server:
         models = loopback_models(server.address, prices=prices)
         first = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(4.0))
@@ -195,7 +197,7 @@ def test_the_money_is_never_exceeded_and_the_next_run_goes_on(lake: Lake, prompt
 def test_cells_share_a_purse_and_what_a_failed_cell_spent_is_gone(lake: Lake, prompts: Prompts) -> None:
     prompts(6)
     prompts(6, "b2", first=10)
-    prices = {"output_usd_per_million": 1_000_000 / 50}
+    prices = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
     purse = Purse(1.5)
     with serve_models(Behaviour(requests_per_second=1, retry_after=900)) as server:
         models = loopback_models(server.address, {"max_in_flight": 1}, prices=prices)
@@ -228,7 +230,9 @@ def test_a_request_that_may_have_been_worked_on_counts_as_the_dearest_it_may_be(
     purse = Purse(100.0)
     with serve_models(Behaviour(latency=5)) as server:
         endpoint = {"timeout_seconds": 0.2}
-        models = loopback_models(server.address, endpoint, prices={"output_usd_per_million": 1_000_000 / 50})
+        models = loopback_models(
+            server.address, endpoint, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         with pytest.raises(SteerworksError, match="no reply"):
             answer_cell(lake, models, "m", BATCH, SilentProgress(), purse)
     assert purse.spent_usd == server.stats()["requests"]

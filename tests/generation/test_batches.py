@@ -38,7 +38,7 @@ from tests.generation.cells import BATCH, Recorder, loopback_models, start_proce
 
 Prompts = Callable[..., list[str]]
 KEY = "sk-secret-key-that-must-not-leak-0123456789"
-DEAR = {"output_usd_per_million": 1_000_000 / 50}
+DEAR = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
 """At most 1 USD an answer."""
 
 

@@ -65,7 +65,9 @@ def test_the_terms_of_a_turn_are_those_of_the_day_it_was_written(lake: Lake) -> 
 def test_a_turn_that_the_money_does_not_reach_is_written_by_the_next_run(lake: Lake) -> None:
     conversations = {"p": users("a", "b"), "p-other": users("x", "y")}
     with serve_models() as server:
-        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        models = loopback_models(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         short = complete_conversations(lake, models, "m", BATCH, conversations, SilentProgress(), Purse(1.0))
         assert sorted(str(result.reason) for result in short.values()) == ["None", "budget"]
         whole = complete_conversations(lake, models, "m", BATCH, conversations, SilentProgress())

@@ -131,7 +131,9 @@ def test_an_endpoint_without_log_probabilities_leaves_the_other_ranks(lake: Lake
 def test_a_turn_waits_until_all_its_candidates_are_there_and_is_then_the_same_as_without_a_break(lake: Lake) -> None:
     rules = Completion(candidates=4)
     with serve_models() as server:
-        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        models = loopback_models(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         broken_off = complete(lake, models, rules, Purse(2.5))
         assert (broken_off["p"], broken_off["reason"]) == (None, "budget")
         whole = complete(lake, models, rules)

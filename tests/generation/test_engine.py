@@ -54,7 +54,7 @@ def test_one_slow_answer_holds_up_no_other_cell(lake: Lake, prompts: Prompts) ->
 
 def test_money_and_places_go_to_the_first_cells_first(lake: Lake, prompts: Prompts) -> None:
     cells = many(prompts, cells=4, each=5)
-    prices = {"output_usd_per_million": 1_000_000 / 50}
+    prices = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
     with serve_models(Behaviour(latency=0.02, usage=False)) as server:
         models = loopback_models(server.address, {"max_in_flight": 3}, prices=prices)
         results = answered(lake, models, *cells, purse=Purse(12.0))
@@ -84,7 +84,7 @@ def test_models_share_the_money_and_one_that_needs_less_leaves_the_rest_to_the_o
 ) -> None:
     prompts(10)
     cells = [Cell("m", BATCH), Cell("n", BATCH)]
-    prices = {"output_usd_per_million": 1_000_000 / 50}
+    prices = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
     with serve_models(Behaviour(latency=0.02, usage=False)) as server:
         results = answered(lake, two_models(server.address, prices=prices), *cells, purse=Purse(6.0))
         assert [results[cell].ok for cell in cells] == [3, 3]
@@ -96,7 +96,9 @@ def test_models_share_the_money_and_one_that_needs_less_leaves_the_rest_to_the_o
 def test_no_money_is_kept_for_a_model_that_waits_for_the_answers_of_another(lake: Lake, prompts: Prompts) -> None:
     prompts(10)
     with serve_models(Behaviour(latency=0.02, usage=False)) as server:
-        twins = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        twins = loopback_models(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         results = answered(lake, twins, Cell("m", BATCH), Cell("n", BATCH), purse=Purse(4.0))
         assert server.stats()["requests"] == 4
     assert [result.ok for result in results.values()] == [4, 4]

@@ -142,7 +142,7 @@ def test_usage_that_the_server_leaves_out_is_null_and_costs_the_most_that_it_may
     lake: Lake, prompts: Prompts
 ) -> None:
     prompts(4)
-    prices = {"output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
+    prices = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}  # at most 1 USD an answer
     with serve_models(Behaviour(usage=False)) as server:
         models = loopback_models(server.address, prices=prices)
         report = answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(2.0))
@@ -155,7 +155,9 @@ def test_usage_that_the_server_leaves_out_is_null_and_costs_the_most_that_it_may
 def test_a_request_that_is_turned_away_costs_nothing(lake: Lake, prompts: Prompts) -> None:
     prompts(2)
     with serve_models(Behaviour(p400=1)) as server:
-        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        models = loopback_models(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         assert answer_cell(lake, models, "m", BATCH, SilentProgress()).cost_usd == 0
 
 

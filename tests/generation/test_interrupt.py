@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 Prompts = Callable[..., list[str]]
 IN_FLIGHT = 8
-DEAR = {"output_usd_per_million": 1_000_000 / 50}
+DEAR = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
 
 
 def journalled(lake: Lake) -> list[str]:

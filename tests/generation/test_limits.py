@@ -33,7 +33,7 @@ from tests.generation.cells import BATCH, loopback_models, start_process, until
 pytestmark = pytest.mark.slow
 
 Prompts = Callable[..., list[str]]
-DEAR = {"output_usd_per_million": 1_000_000 / 50}
+DEAR = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
 """At most 1 USD an answer."""
 HOLDS = """
 import sys, time

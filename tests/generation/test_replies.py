@@ -131,7 +131,7 @@ def test_a_prompt_that_does_not_fit_is_known_by_its_servers_words(body: bytes) -
     assert outcome.reason == "context_overflow"
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("status", [101, 408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_what_may_pass_is_worth_another_try(status: int) -> None:
     turned_away = status in (429, 503, 529)
     assert read_status(status, b"", {"retry-after": "2"}) == Fault(f"http_{status}", "", 2.0, turned_away=turned_away)

@@ -35,7 +35,9 @@ def test_cells_of_selected_batches_are_unfilled_until_they_are_answered(lake: La
 def test_a_cell_that_the_money_did_not_fill_is_unfilled(lake: Lake, prompts: Prompts) -> None:
     prompts(3)
     with serve_models() as server:
-        models = loopback_models(server.address, prices={"output_usd_per_million": 1_000_000 / 50})
+        models = loopback_models(
+            server.address, prices={"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
+        )
         answer_cell(lake, models, "m", BATCH, SilentProgress(), Purse(1.0))
         assert ("m", BATCH) in unfilled(lake)
         answer_cell(lake, models, "m", BATCH, SilentProgress())
@@ -60,7 +62,9 @@ def test_a_model_that_is_asked_otherwise_has_unfilled_cells(
     with serve_models() as server:
         answer_cell(lake, loopback_models(server.address, samples=2), "m", BATCH, SilentProgress())
     assert ("m", BATCH) in unfilled(lake, samples=2, **change)
-    assert ("m", BATCH) not in unfilled(lake, samples=2, prices={"output_usd_per_million": 1}, system_prompt="")
+    assert ("m", BATCH) not in unfilled(
+        lake, samples=2, prices={"input_usd_per_million": 0, "output_usd_per_million": 1}, system_prompt=""
+    )
     assert ("m", BATCH) not in unfilled(lake, samples=1)
 
 

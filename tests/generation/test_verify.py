@@ -28,7 +28,7 @@ from tests.generation.cells import BATCH, Recorder, loopback_models, start_proce
 
 Prompts = Callable[..., list[str]]
 CELL = {"model": "m", "prompt_batch": BATCH}
-DEAR = {"output_usd_per_million": 1_000_000 / 50}
+DEAR = {"input_usd_per_million": 0, "output_usd_per_million": 1_000_000 / 50}
 
 
 def count(lake: Lake, models: ModelsFile) -> CellCount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagster_project.errors import SteerworksError
 from dagster_project.lake import TABLES, Lake, Session
 from dagster_project.lake.parquet import edit_parquet
 from dagster_project.lake.store import in_shape
@@ -107,6 +109,27 @@ def test_the_content_hash_follows_the_bytes(lake: Lake) -> None:
     assert lake.content_hash("preferences", {"campaign": "c"}) == before
     lake.write("preferences", {"campaign": "c"}, PREFERENCES[:2])
     assert lake.content_hash("preferences", {"campaign": "c"}) != before
+
+
+SPOILT, COLUMNS = {"campaign": "spoilt"}, ["task_id", "statement"]
+
+
+@pytest.mark.parametrize("spoil", [lambda whole: b"", lambda whole: whole[:-20], lambda whole: whole[:90] + whole[91:]])
+def test_a_file_that_is_cut_or_damaged_is_named_whoever_reads_it(lake: Lake, spoil: Callable[[bytes], bytes]) -> None:
+    whole = lake.write("preferences", {"campaign": "whole"}, PREFERENCES).path
+    path = lake.write("preferences", SPOILT, PREFERENCES).path
+    path.write_bytes(spoil(path.read_bytes()))
+    told = r"campaign=spoilt/part.parquet: this file is cut or damaged \(.+\). Put a copy of it back, or remove it"
+
+    def ask() -> None:
+        with Session() as session:
+            session.table(lake, "preferences")
+            session.arrow("preferences")
+
+    for read in (lambda: lake.read("preferences"), lambda: list(lake.batches("preferences", SPOILT, COLUMNS, 10)), ask):
+        with pytest.raises(SteerworksError, match=told):
+            read()
+    assert len(pq.read_table(whole, partitioning=None)) == 3
 
 
 def test_every_origin_names_a_column_of_the_catalogue() -> None:

@@ -37,6 +37,13 @@ def test_the_default_configuration_is_valid(settings: Settings) -> None:
             "models",
             r"models.yaml:\d+: not valid YAML: .* Mend this",
         ),
+        (
+            "models.yaml",
+            "    endpoint: embedded\n",
+            "    endpoint: embedded\n    max_usd: 5\n",
+            "models",
+            "`max_usd` holds for what is counted, and `prices` does not name input_usd_per_million and output_usd_per",
+        ),
         ("models.yaml", "  embedded:\n", "  other:\n", "models", "names the endpoint `embedded`, which does not exist"),
         ("models.yaml", "kind: embedded", "kind: openai", "models", r"models.yaml:\d+: endpoints.embedded: .*base_url"),
         (
