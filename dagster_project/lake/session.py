@@ -202,11 +202,11 @@ class Session:
         """Name the file, if DuckDB fails for one that is cut or damaged: its own words do not always."""
         import duckdb  # noqa: PLC0415 - loads slowly
 
-        from dagster_project.lake.parquet import require_whole  # noqa: PLC0415 - loads slowly
-
         try:
             yield
         except duckdb.Error:
+            from dagster_project.lake.parquet import require_whole  # noqa: PLC0415 - loads slowly
+
             for path in sorted(filter(Path.exists, self._files)):
                 require_whole(path)
             raise

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +15,9 @@ import pytest
 import yaml
 
 from dagster_project.cli import main
-from dagster_project.cli.launch import Launcher
+from dagster_project.cli.launch import Launcher, open_instance
 from dagster_project.curation import delivered_batches
+from dagster_project.errors import SteerworksError
 from dagster_project.generation import SilentProgress, answer_cell
 from dagster_project.lake import Lake
 from dagster_project.loopback.models import Behaviour, serve_models
@@ -161,15 +161,18 @@ def test_a_table_that_is_cut_is_named_and_made_again_from_its_journal(
 def test_a_disk_that_dagsters_storage_cannot_write_on_is_named(
     small_disk: Path, config: Path, monkeypatch: pytest.MonkeyPatch, refused: Command
 ) -> None:
+    def fill_up() -> None:
+        with open_instance(home) as instance:
+            (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+            instance.add_dynamic_partitions("prompt_batch", [f"spring-{number}" for number in range(10_000)])
+
     monkeypatch.setenv("STEERWORKS_HOME", str(small_disk))
-    Launcher(Settings(config, Home(small_disk)))
-    with dg.DagsterInstance.get() as instance, (small_disk / "filler").open("wb") as filler:
-        instance.add_dynamic_partitions("prompt_batch", ["spring"])
-        with suppress(OSError):
-            filler.write(bytes(shutil.disk_usage(small_disk).total))
-    message = refused("backfill")
-    assert f"{small_disk / 'dagster'}: Dagster's storage cannot be used (" in message
-    assert "what was done is kept" in message
+    home = Home(small_disk)
+    Launcher(Settings(config, home))
+    told = rf"{home.dagster}: Dagster's storage cannot be used \(.*disk.*\).* what was done is kept"
+    with pytest.raises(SteerworksError, match=told):
+        fill_up()
+    assert f"error {small_disk}/" in refused("backfill")  # whichever file it is that comes first
 
 
 def test_an_unknown_release(refused: Command) -> None:
