@@ -94,6 +94,13 @@ def test_a_cap_is_found_at_once() -> None:
     assert max(turned_away) <= 65
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("burst", [100, 200])
+def test_a_cap_is_not_lost_again_because_a_busy_client_is_late(burst: int) -> None:
+    clients = [ask(Bucket(200, burst), seed) for seed in range(1000, 1060)]
+    assert sum(len(client.turned_away) > 40 for client in clients) <= 4
+
+
 @pytest.mark.parametrize("burst", [5, *(pytest.param(burst, marks=pytest.mark.slow) for burst in (10, 20, 50, 100))])
 def test_a_cap_is_found_whatever_burst_it_allows(burst: int) -> None:
     seconds, turned_away = ask_all(lambda _: Bucket(200, burst))

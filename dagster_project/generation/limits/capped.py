@@ -30,8 +30,9 @@ LATELY_SECONDS, GAIN = 1.0, 1.25
 """While it grows the pace exceeds what was let in of late by a quarter at most, as that of TCP BBR when it probes."""
 LAST_SECONDS = 1.5
 """So close to the end a higher pace gains less than one that is turned away loses."""
-BEYOND, BUSY_SHARE = 4.0, 0.9
-"""A pace so far beyond goodput, and a client that leaves a tenth of its time unused: there is nothing to limit."""
+BEYOND, BUSY_SHARE = 4.0, 0.82
+"""A pace so far beyond goodput, and a client that leaves as much of its time unused as `GAIN` gives it: there is
+nothing to limit. A tenth or more is lost also by a client that is limited, where its timers are late."""
 
 
 class CappedPace:
