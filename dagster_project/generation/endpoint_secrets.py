@@ -1,7 +1,8 @@
 """What an endpoint is trusted with, and keeping it out of all that is written down or shown of its words.
 
 Servers, and the proxies before them, repeat what they were sent: as it is, escaped in JSON, HTML or an address, in
-base64 as a header has it, and in part. All of these are found by bringing a text and the secrets to one plain form.
+base64 as a header has it, in hexadecimal, and in part. All of these are found by bringing a text and the secrets to one
+plain form.
 
 Belongs here: which of an endpoint's settings are secret, how they may be spelt, and masking them. Does not belong here:
 what replies mean (`replies`).
@@ -52,7 +53,7 @@ class Secrets:
         self._marks: set[bytes] = set()
         self._parts: defaultdict[int, set[str]] = defaultdict(set)
         for secret in filter(None, secrets):
-            cores = [core for core in _in_base64(secret) if len(core) >= SHORTEST_IN_ANSWERS]
+            cores = [core for core in (*_in_base64(secret), *_in_hex(secret)) if len(core) >= SHORTEST_IN_ANSWERS]
             if len(secret) >= SHORTEST_IN_ANSWERS:
                 self._marks.update(spelt.encode() for spelt in (*_escaped(secret), *cores))
             for whole in (secret, *cores):
@@ -118,6 +119,11 @@ def _in_base64(secret: str) -> Iterator[str]:
     for before in range(3):
         encoded = b64encode(bytes(before) + content).decode()
         yield encoded[-(-8 * before // 6) : 8 * (before + len(content)) // 6]
+
+
+def _in_hex(secret: str) -> Iterator[str]:
+    yield secret.encode().hex()
+    yield secret.encode().hex().upper()
 
 
 def _plain(words: str) -> tuple[str, list[tuple[int, int]]]:

@@ -43,19 +43,23 @@ class OpenEventLog(SqliteEventLogStorage):
         """Return what opens a database; a process that was forked off has its own, as SQLite demands."""
         key = (os.getpid(), shard)
         if key not in self._engines:
-            self._engines[key] = create_engine(
-                self.conn_string_for_shard(shard),
-                poolclass=QueuePool,
-                pool_size=1,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-            )
-            if shard not in self._initialized_dbs:
-                self._initdb(self._engines[key])
-                self._initialized_dbs.add(shard)
+            self._engines[key] = self._opened(shard)
         self._engines.move_to_end(key)
         while len(self._engines) > MOST_OPEN:
             self._engines.popitem(last=False)[1].dispose()
         return self._engines[key]
+
+    def _opened(self, shard: str) -> Engine:
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=QueuePool,
+            pool_size=1,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine
 
     def has_table(self, table_name: str) -> bool:
         """Say whether there is a table; one that is there stays, and is looked for with each event."""

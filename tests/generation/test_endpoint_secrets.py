@@ -56,6 +56,8 @@ SPELLINGS: dict[str, Spelling] = {
     "base64 for addresses": lambda key: base64.urlsafe_b64encode(key.encode()).decode().rstrip("="),
     "base64 after a user": lambda key: in_base64(f"user:{key}"),
     "base64 in the midst": lambda key: in_base64(f"Bearer {key}, once more"),
+    "hexadecimal": lambda key: key.encode().hex(),
+    "hexadecimal capitals": lambda key: key.encode().hex().upper(),
     "its first half": lambda key: key[: len(key) // 2],
     "its second half": lambda key: key[len(key) // 2 :],
     "all but its ends": lambda key: key[2:-2],
@@ -167,7 +169,7 @@ REPLIES: dict[str, Callable[[Spelling], tuple[int, bytes]]] = {
     "a refusal": lambda spelling: (200, answer("", refusal=f"Odd: {spelling(KEY)}")),
     "an answer": lambda spelling: (200, answer(f"You sent {spelling(KEY)}", reasoning=f"It was {spelling(KEY)}")),
 }
-IN_ANSWERS = sorted(set(SPELLINGS) & {"as it is", "an address", "base64", "base64 after a user"})
+IN_ANSWERS = sorted(set(SPELLINGS) & {"as it is", "an address", "base64", "base64 after a user", "hexadecimal"})
 CASES = [
     (kind, spelling) for kind in REPLIES for spelling in (IN_ANSWERS if kind == "an answer" else sorted(SPELLINGS))
 ]
