@@ -81,6 +81,10 @@ def read_yaml(path: Path) -> Any:
         raise SteerworksError(
             f"{path}: lists or mappings are nested too deeply in each other. Nest them less."
         ) from None
+    except yaml.reader.ReaderError as error:
+        odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        line, problem = (f":{text.count(chr(10), 0, odd.start()) + 1}", repr(odd[0])) if odd else ("", error.reason)
+        raise SteerworksError(f"{path}{line}: not valid YAML: {problem} may not stand in it. Mend this line.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         # What is not closed is missed behind the last line.

@@ -39,6 +39,13 @@ def test_the_default_configuration_is_valid(settings: Settings) -> None:
         ),
         (
             "models.yaml",
+            "\nmodels:\n",
+            "\n\0\nmodels:\n",
+            "models",
+            r"models.yaml:\d+: not valid YAML: '.x00' may not stand",
+        ),
+        (
+            "models.yaml",
             "    endpoint: embedded\n",
             "    endpoint: embedded\n    max_usd: 5\n",
             "models",
