@@ -1,4 +1,7 @@
-"""Writing Parquet files: whole or not at all, and the same bytes for the same rows."""
+"""Parquet files: written whole or not at all, the same bytes for the same rows; and named if they cannot be read.
+
+Belongs here: single files. Does not belong here: which tables they are of (`paths`), and their shape (`store`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ FALSELY_FOUND = 0.05
 """The share of row groups that a Bloom filter lets be read in vain."""
 
 
-def damaged(path: Path, problem: Exception) -> SteerworksError:
+def _damaged(path: Path, problem: Exception) -> SteerworksError:
     """Return the error about a file that cannot be read."""
     return SteerworksError(
         f"{path}: this file is cut or damaged ({str(problem).splitlines()[0]}). Put a copy of it back, or remove it "
@@ -39,7 +42,7 @@ def reading(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # the system's: it says nothing about what is in the file
             raise
-        raise damaged(path, error) from error
+        raise _damaged(path, error) from error
 
 
 def require_whole(path: Path) -> None:
